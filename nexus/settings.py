@@ -1,0 +1,283 @@
+"""Django settings, every deployment-specific value read once from the environment through `nexus.env`."""
+
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+
+from nexus import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = env.path("NEXUS_VAR", BASE_DIR / "var", "Folder for embedded services, models, logs and spools.")
+
+# --- what an operator sets ------------------------------------------------------------------------------------------
+
+DEBUG = env.flag("NEXUS_DEBUG", False, "Django's debug pages. Never on where strangers can reach it.")
+SECRET_KEY = env.text("NEXUS_SECRET_KEY", "", "Signs sessions and links. At least 32 characters.")
+ENCRYPTION_KEYS = env.words(
+    "NEXUS_ENCRYPTION_KEYS", "", "Fernet keys for provider credentials; the first encrypts, all decrypt."
+)
+ALLOWED_HOSTS = env.words("NEXUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that are served.")
+PUBLIC_URL = env.text("NEXUS_PUBLIC_URL", "http://localhost:8000", "The address users see; used in links and snippets.")
+DATABASE_URL = env.text(
+    "DATABASE_URL", "", "PostgreSQL 15 or later with pgvector, as postgresql://user:password@host/name."
+)
+REDIS_URL = env.text("REDIS_URL", "", "Redis 6.2 or later, as redis://host:6379/0 or unix:///path?db=0.")
+TRUST_PROXY = env.flag(
+    "NEXUS_TRUST_PROXY", False, "Believe X-Forwarded-For and -Proto: set it only behind your own proxy."
+)
+
+if not DEBUG and len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured(
+        "NEXUS_SECRET_KEY must have at least 32 characters. bin/up makes one in var/secrets.env."
+    )
+if not DATABASE_URL:
+    raise ImproperlyConfigured("DATABASE_URL is not set. bin/up starts an embedded Postgres and sets it for you.")
+if not REDIS_URL:
+    raise ImproperlyConfigured("REDIS_URL is not set. bin/up starts an embedded Redis and sets it for you.")
+if not ENCRYPTION_KEYS:
+    raise ImproperlyConfigured("NEXUS_ENCRYPTION_KEYS is not set. bin/up makes one in var/secrets.env.")
+
+# The data plane.
+MAX_BODY_BYTES = env.integer(
+    "NEXUS_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest request body that is read.", minimum=1024
+)
+CALL_DEADLINE_S = env.decimal("NEXUS_CALL_DEADLINE_S", 120.0, "Longest a call may take, retries included.", minimum=0.1)
+FIRST_BYTE_TIMEOUT_S = env.decimal(
+    "NEXUS_FIRST_BYTE_TIMEOUT_S", 60.0, "Longest wait for a provider's first byte.", minimum=0.1
+)
+HOLD_TTL_S = env.integer("NEXUS_HOLD_TTL_S", 300, "A hold of a process that died is given back after this.", minimum=10)
+DATABASE_POOL_SIZE = env.integer(
+    "NEXUS_DATABASE_POOL_SIZE", 8, "Postgres connections of one gateway process.", minimum=1
+)
+REDIS_TIMEOUT_MS = env.integer("NEXUS_REDIS_TIMEOUT_MS", 100, "Longest wait for Redis on the data plane.", minimum=10)
+EMBEDDING_DEADLINE_MS = env.integer(
+    "NEXUS_EMBEDDING_DEADLINE_MS",
+    200,
+    "A slower embedding skips the semantic tier for that request.",
+    minimum=10,
+)
+MODEL_DIR = env.path("NEXUS_MODEL_DIR", VAR_DIR / "models", "Where the built embedding model is kept.")
+MODEL_SOURCE_DIR = env.text(
+    "NEXUS_MODEL_SOURCE_DIR",
+    "",
+    "Folder with all-MiniLM-L6-v2's model.safetensors and tokenizer.json, if you bring them.",
+)
+SPOOL_DIR = env.path("NEXUS_SPOOL_DIR", VAR_DIR / "spool", "Usage events wait here while Redis is away.")
+REGISTRATIONS_PER_HOUR = env.integer(
+    "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
+)
+
+# The provider for tenants without one of their own. Without a key, a simulated provider answers, and says so.
+OPENAI_API_KEY = env.text("OPENAI_API_KEY", "", "Platform-wide key of the OpenAI-compatible provider.")
+OPENAI_BASE_URL = env.text(
+    "OPENAI_BASE_URL", "https://api.openai.com/v1", "Base URL of the OpenAI-compatible provider."
+)
+SIMULATED_LATENCY_MS = env.integer(
+    "NEXUS_SIMULATED_LATENCY_MS", 400, "Time the simulated provider thinks before it answers."
+)
+SIMULATED_TOKENS_PER_S = env.integer(
+    "NEXUS_SIMULATED_TOKENS_PER_S", 200, "Speed of the simulated provider's streams; 0 is at once."
+)
+
+# --- Django ---------------------------------------------------------------------------------------------------------
+
+SHARED_APPS = [
+    "daphne",
+    "django_tenants",
+    "tenants",
+    "billing",
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "channels",
+    "djstripe",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "nexus",
+]
+TENANT_APPS = ["analytics", "gateway"]
+INSTALLED_APPS = SHARED_APPS + TENANT_APPS
+
+TENANT_MODEL = "tenants.Tenant"
+TENANT_DOMAIN_MODEL = "tenants.Domain"
+TENANT_LIMIT_SET_CALLS = True
+DATABASE_ROUTERS = ("django_tenants.routers.TenantSyncRouter",)
+AUTH_USER_MODEL = "tenants.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# dj-stripe's stock migrations hold 523 operations and cost every migrate minutes; these end in the same 62 tables.
+MIGRATION_MODULES = {"djstripe": "nexus.djstripe_migrations"}
+DJSTRIPE_SUBSCRIBER_MODEL = "tenants.Tenant"
+DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tenants.middleware.WorkspaceMiddleware",
+]
+ROOT_URLCONF = "nexus.urls"
+ASGI_APPLICATION = "nexus.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's settings for one `postgresql://` URL; `?host=/dir` names a unix socket's folder."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:5432/name.")
+    query = dict(urllib.parse.parse_qsl(parts.query))
+    host, port = query.pop("host", parts.hostname or ""), query.pop("port", str(parts.port or 5432))
+    return {
+        "ENGINE": "django_tenants.postgresql_backend",
+        "NAME": urllib.parse.unquote(parts.path.lstrip("/")),
+        "USER": urllib.parse.unquote(parts.username or ""),
+        "PASSWORD": urllib.parse.unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": port,
+        # ASGI gives each request a thread: kept connections would leak one a thread.
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": query,
+    }
+
+
+DATABASES = {"default": database_from_url(DATABASE_URL)}
+CHANNEL_LAYERS = {
+    "default": {
+        # The list-based layer raises TimeoutError after five idle seconds with redis-py 8; pub/sub does not.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}], "prefix": "nexus.live"},
+    }
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "nexus",
+    }
+}
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "workspaces"
+LOGOUT_REDIRECT_URL = "landing"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+_HTTPS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SESSION_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+if TRUST_PROXY:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if _HTTPS:
+    SECURE_HSTS_SECONDS = 31_536_000
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "NexusGateway",
+    "VERSION": "0.1.0",
+    "DESCRIPTION": "An OpenAI-compatible gateway with a verified cache.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Celery ---------------------------------------------------------------------------------------------------------
+
+
+def celery_broker(url: str) -> str:
+    """Kombu spells a unix socket `redis+socket://`."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    database = dict(urllib.parse.parse_qsl(parts.query)).get("db", "0")
+    return f"redis+socket://{parts.path}?virtual_host={database}"
+
+
+CELERY_BROKER_URL = celery_broker(REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "global_keyprefix": "nexus.celery."}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    # `expires`: a beat that missed ticks must not leave a queue of stale ones behind.
+    "drain-usage": {"task": "analytics.tasks.drain_usage", "schedule": 1.0, "options": {"expires": 5}},
+    "purge-cache": {"task": "gateway.tasks.purge_cache", "schedule": 60.0, "options": {"expires": 60}},
+    "purge-records": {
+        "task": "analytics.tasks.purge_records",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 3600},
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {
+        "handlers": ["console"],
+        "level": env.text("NEXUS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
+    },
+}

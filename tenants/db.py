@@ -1,0 +1,60 @@
+"""The only way into a tenant's schema: by qualified name on the data plane, by search path in sync code."""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.parse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django_tenants.utils import tenant_context
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection, sql
+from psycopg_pool import AsyncConnectionPool
+
+if TYPE_CHECKING:
+    from tenants.models import Tenant
+
+PUBLIC = "public"
+
+
+def table(schema: str, name: str) -> sql.Identifier:
+    """A table's qualified, quoted name for psycopg."""
+    return sql.Identifier(schema, name)
+
+
+@contextlib.contextmanager
+def schema_of(tenant: Tenant) -> Iterator[None]:
+    """Sync code inside sees the tenant's tables through the ORM; the previous schema comes back after."""
+    with tenant_context(tenant):
+        yield
+
+
+def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
+    """The data plane's pool; not opened yet. A connection is never held while a provider is called."""
+
+    async def configure(connection: AsyncConnection[Any]) -> None:
+        await register_vector_async(connection)
+        # Iterative scan: within a small scope the index alone would stop before it has enough neighbours.
+        await connection.execute("SET hnsw.iterative_scan = 'strict_order'")
+        await connection.execute("SET hnsw.ef_search = 100")
+
+    scheme, rest = settings.DATABASE_URL.split("://", 1)
+    return AsyncConnectionPool(
+        f"postgresql://{rest}" if scheme == "postgres" else settings.DATABASE_URL,
+        kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "nexus-gateway"},
+        configure=configure,
+        min_size=1,
+        max_size=settings.DATABASE_POOL_SIZE,
+        timeout=2.0,
+        max_idle=300.0,
+        reconnect_timeout=30.0,
+        open=False,
+    )
+
+
+def host_of(url: str) -> str:
+    """A database URL without its password, for messages."""
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

@@ -1,0 +1,65 @@
+"""Every Redis key of the gateway is built here, and nowhere else.
+
+A tenant's keys share the hash tag of its partition, so that one Lua script touches one slot of a Redis Cluster and
+usage flows through `PARTITIONS` streams instead of one a tenant.
+"""
+
+from __future__ import annotations
+
+PARTITIONS = 64
+# One channel for all processes: the message names what to forget (see tenants.principal).
+REVOCATIONS = "nexus:revocations"
+
+
+def partition(tenant_id: int) -> int:
+    return tenant_id % PARTITIONS
+
+
+def _prefix(tenant_id: int) -> str:
+    return f"{{p{partition(tenant_id)}}}:t{tenant_id}:"
+
+
+def usage_stream(partition: int) -> str:
+    return f"{{p{partition}}}:usage"
+
+
+def dead_letters(partition: int) -> str:
+    return f"{{p{partition}}}:usage:dead"
+
+
+def quota(tenant_id: int, period: str) -> str:
+    """Hash: used and held requests and tokens of one billing period, for the tenant and for each of its keys."""
+    return f"{_prefix(tenant_id)}q:{period}"
+
+
+def holds(tenant_id: int, period: str) -> str:
+    """Sorted set: the holds of one billing period by the time they expire."""
+    return f"{_prefix(tenant_id)}h:{period}"
+
+
+def rates(tenant_id: int) -> str:
+    """Hash: the sliding windows of the tenant and of each of its keys."""
+    return f"{_prefix(tenant_id)}r"
+
+
+def settled(tenant_id: int, hold_id: str) -> str:
+    return f"{_prefix(tenant_id)}s:{hold_id}"
+
+
+def answer(tenant_id: int, fingerprint: str) -> str:
+    """Hash: one exact cache entry, `m` its description and `b` the answer's body."""
+    return f"{_prefix(tenant_id)}x:{fingerprint}"
+
+
+def tenant_pattern(tenant_id: int) -> str:
+    """Matches all of a tenant's keys, for SCAN when the tenant is deleted."""
+    return f"{{p{partition(tenant_id)}}}:t{tenant_id}:*".replace("[", "\\[")
+
+
+def registrations(address: str) -> str:
+    return f"nexus:registrations:{address}"
+
+
+def live_group(tenant_id: int) -> str:
+    """The Channels group of a tenant's dashboards."""
+    return f"t.{tenant_id}.usage"

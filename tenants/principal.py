@@ -1,0 +1,191 @@
+"""Who is calling: the frozen `Principal` that goes down the call, and the in-process snapshots it comes from.
+
+A snapshot lives at most 30 s and is dropped at once when a revocation is published. Refuses to answer "unknown key"
+when it could not ask: that is `DirectoryUnavailable`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+import hmac
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tenants import keys
+
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_TTL_S = 30.0
+# While Postgres is away, known keys go on for this long.
+STALE_TTL_S = 3600.0
+UNKNOWN_TTL_S = 5.0
+MAX_SNAPSHOTS = 50_000
+
+
+class DirectoryUnavailable(Exception):
+    """The key is not known here and the database cannot be asked."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """None is no limit. Requests and tokens a minute are sliding windows; monthly ones are quotas of the period."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    monthly_requests: int | None = None
+    monthly_tokens: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Principal:
+    tenant_id: int
+    schema: str
+    slug: str
+    active: bool
+    key_id: int
+    public_id: str
+    secret_sha256: bytes
+    plan: str
+    limits: Limits
+    key_limits: Limits = NO_LIMITS
+    scopes: frozenset[str] = frozenset()
+    allowed_models: frozenset[str] = frozenset()
+    expires_at: dt.datetime | None = None
+    revoked: bool = False
+    # Monthly periods begin on this day and time of the month.
+    period_anchor: dt.datetime = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+
+    def is_valid_at(self, now: dt.datetime) -> bool:
+        return not self.revoked and (self.expires_at is None or now < self.expires_at)
+
+
+Load = Callable[[str], Awaitable[Principal | None]]
+
+
+@dataclasses.dataclass(slots=True)
+class _Snapshot:
+    principal: Principal | None
+    loaded_at: float
+
+
+class Directory:
+    """Principals by API key. `load` asks the database by public id; it raises when the database is away."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._by_public_id: OrderedDict[str, _Snapshot] = OrderedDict()
+        self._by_key: dict[str, Principal] = {}
+        self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        self._generation = 0
+
+    def known(self, key: str) -> Principal | None:
+        """The principal of a key that was verified here less than 30 s ago; no I/O."""
+        principal = self._by_key.get(key)
+        if principal is None:
+            return None
+        snapshot = self._by_public_id.get(principal.public_id)
+        if (
+            snapshot is None
+            or snapshot.principal is not principal
+            or time.monotonic() - snapshot.loaded_at > SNAPSHOT_TTL_S
+        ):
+            self._by_key.pop(key, None)
+            return None
+        return principal
+
+    async def find(self, key: str) -> Principal | None:
+        """The principal of a key, or None when there is no such key. Raises `DirectoryUnavailable`."""
+        parts = keys.parse(key)
+        if parts is None:
+            return None
+        principal = await self._by_id(parts.public_id)
+        if principal is None or not hmac.compare_digest(principal.secret_sha256, parts.secret_sha256):
+            return None
+        if len(self._by_key) >= MAX_SNAPSHOTS:
+            self._by_key.clear()
+        self._by_key[key] = principal
+        return principal
+
+    async def _by_id(self, public_id: str) -> Principal | None:
+        snapshot = self._by_public_id.get(public_id)
+        now = time.monotonic()
+        if snapshot is not None:
+            ttl_s = SNAPSHOT_TTL_S if snapshot.principal else UNKNOWN_TTL_S
+            if now - snapshot.loaded_at <= ttl_s:
+                return snapshot.principal
+        try:
+            return await self._load_once(public_id)
+        except Exception as error:
+            if snapshot is not None and snapshot.principal and now - snapshot.loaded_at <= STALE_TTL_S:
+                logger.warning("database is away; key %s goes on with its last snapshot", public_id)
+                return snapshot.principal
+            raise DirectoryUnavailable from error
+
+    async def _load_once(self, public_id: str) -> Principal | None:
+        """Concurrent callers of one key share one query; it goes on when the first of them leaves."""
+        task = self._loading.get(public_id)
+        if task is None:
+            task = self._loading[public_id] = asyncio.create_task(self._load_and_keep(public_id))
+            task.add_done_callback(lambda _: self._loading.pop(public_id, None))
+        return await asyncio.shield(task)
+
+    async def _load_and_keep(self, public_id: str) -> Principal | None:
+        generation = self._generation
+        principal = await self._load(public_id)
+        # A revocation that came in during the query makes its answer doubtful: use it, but do not keep it.
+        if generation == self._generation:
+            self._by_public_id[public_id] = _Snapshot(principal, time.monotonic())
+            self._by_public_id.move_to_end(public_id)
+            while len(self._by_public_id) > MAX_SNAPSHOTS:
+                self._by_public_id.popitem(last=False)
+        return principal
+
+    def forget(self, message: str) -> None:
+        """Drop what a revocation names: `key:<public id>`, `tenant:<id>`, or everything for `*`."""
+        self._generation += 1
+        kind, _, name = message.partition(":")
+        if kind == "key":
+            self._by_public_id.pop(name, None)
+        elif kind == "tenant":
+            gone = [k for k, s in self._by_public_id.items() if s.principal and str(s.principal.tenant_id) == name]
+            for public_id in gone:
+                del self._by_public_id[public_id]
+        else:
+            self._by_public_id.clear()
+        if not self._by_public_id:
+            self._by_key.clear()
+
+    def age_all(self) -> None:
+        """Revocations may have been missed: every snapshot must be asked for again, and may serve if that fails."""
+        self._generation += 1
+        expired = time.monotonic() - SNAPSHOT_TTL_S - 1
+        for snapshot in self._by_public_id.values():
+            snapshot.loaded_at = min(snapshot.loaded_at, expired)
+
+
+async def listen(redis: Any, directory: Directory, on_message: Callable[[str], None], channel: str) -> None:
+    """Apply revocations as they are published, for ever. `redis` must have no socket timeout."""
+    while True:
+        try:
+            async with redis.pubsub() as pubsub:
+                await pubsub.subscribe(channel)
+                directory.age_all()
+                async for message in pubsub.listen():
+                    if message["type"] == "message":
+                        text = message["data"].decode()
+                        directory.forget(text)
+                        on_message(text)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            logger.warning("revocation channel lost (%s); snapshots are asked for again", error)
+            directory.age_all()
+            await asyncio.sleep(1)
