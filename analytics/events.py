@@ -1,0 +1,104 @@
+"""The usage event: what the data plane writes to Redis about one request, and the worker reads.
+
+Stream fields: `e` the event as JSON; `m`, on exact hits only, the cache entry's description, copied by the same Lua
+call that served it. `UsageEvent.read` joins both. Refused requests (4xx of the gateway) leave no event.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+
+HIT_EXACT, HIT_SEMANTIC, MISS, BYPASS, REFRESH = "HIT-EXACT", "HIT-SEMANTIC", "MISS", "BYPASS", "REFRESH"
+OUTCOMES = (HIT_EXACT, HIT_SEMANTIC, MISS, BYPASS, REFRESH)
+HITS = frozenset({HIT_EXACT, HIT_SEMANTIC})
+
+
+class Malformed(ValueError):
+    """An event that cannot be read; it goes to the dead letters."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UsageEvent:
+    """`at` and `period` (its start) are seconds since 1970, UTC; `period` is that of admission.
+
+    `prompt_tokens` and `completion_tokens` are the answer's, on hits too; `billed_tokens` count against the quota (0 on
+    hits). `cost_usd` and `saved_usd` are None when the model has no known price. `catalog` and `upstream_model` name
+    the price. `latency_ms` is up to the last byte, `first_token_ms` up to the first.
+    """
+
+    id: str
+    request_id: str
+    tenant_id: int
+    key_id: int
+    at: float
+    period: int
+    dialect: str
+    outcome: str
+    model: str
+    status: int = 200
+    stream: bool = False
+    coalesced: bool = False
+    error: str = ""
+    provider: str = ""
+    simulated: bool = False
+    catalog: str = ""
+    upstream_model: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    billed_tokens: int = 0
+    cost_usd: Decimal | None = None
+    saved_usd: Decimal | None = None
+    latency_ms: float = 0.0
+    first_token_ms: float | None = None
+    provider_ms: float | None = None
+    similarity: float | None = None
+    entry_id: str | None = None
+
+    def write(self) -> bytes:
+        """JSON without the fields that have their default; money as text."""
+        return orjson.dumps(
+            {n: v for n in _NAMES if (v := getattr(self, n)) != _DEFAULTS.get(n, _REQUIRED)}, default=str
+        )
+
+    @classmethod
+    def read(cls, fields: dict[bytes, bytes]) -> UsageEvent:
+        """Raises `Malformed`. On an exact hit the answer's own facts come from the entry's description."""
+        try:
+            event: dict[str, Any] = orjson.loads(fields[b"e"])
+            if meta := fields.get(b"m"):
+                event |= {name: value for name, value in orjson.loads(meta).items() if name in META_FIELDS}
+            event = {name: value for name, value in event.items() if name in _NAMES}
+            for name in ("cost_usd", "saved_usd"):
+                if event.get(name) is not None:
+                    event[name] = Decimal(event[name])
+            uuid.UUID(event["id"])
+            read = cls(**event)
+            for name, kind in _TYPES.items():
+                if not isinstance(getattr(read, name), kind):
+                    raise Malformed(f"{name} is not of type {kind}")
+            return read
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+            raise Malformed(str(error)) from error
+
+
+_REQUIRED = object()
+_NAMES = tuple(f.name for f in dataclasses.fields(UsageEvent))
+_DEFAULTS = {f.name: f.default for f in dataclasses.fields(UsageEvent) if f.default is not dataclasses.MISSING}
+_TYPES: dict[str, Any] = {
+    "id": str, "request_id": str, "tenant_id": int, "key_id": int, "at": (int, float), "period": int, "outcome": str,
+    "model": str, "status": int, "prompt_tokens": int, "completion_tokens": int, "billed_tokens": int,
+    "latency_ms": (int, float),
+}  # fmt: skip
+# What an exact entry's description says about its answer, under the event's own names.
+META_FIELDS = frozenset(
+    {
+        "provider", "simulated", "catalog", "upstream_model", "prompt_tokens", "cached_tokens", "completion_tokens",
+        "entry_id",
+    }
+)  # fmt: skip

@@ -1,0 +1,77 @@
+"""What happened in one tenant: usage records and their rollups. These tables live in the tenant's schema."""
+
+from __future__ import annotations
+
+from django.db import models
+
+MINUTE_S, HOUR_S = 60, 3600
+
+
+class UsageRecord(models.Model):
+    """One answered or failed request (see `analytics.events`). Kept for the plan's retention."""
+
+    # Given by the gateway, not by the client: who repeats a request id does not hide a request.
+    id = models.UUIDField(primary_key=True)
+    request_id = models.CharField(max_length=128)
+    key_id = models.BigIntegerField()
+    at = models.DateTimeField()
+    period_start = models.DateTimeField()
+    dialect = models.CharField(max_length=24)
+    stream = models.BooleanField()
+    outcome = models.CharField(max_length=16)
+    coalesced = models.BooleanField(default=False)
+    status = models.PositiveSmallIntegerField()
+    error = models.CharField(max_length=64, blank=True)
+    provider = models.CharField(max_length=64, blank=True)
+    simulated = models.BooleanField(default=False)
+    model = models.CharField(max_length=120)
+    prompt_tokens = models.IntegerField()
+    completion_tokens = models.IntegerField()
+    billed_tokens = models.IntegerField()
+    # Empty: the model has no known price. It is not free.
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    saved_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    latency_ms = models.FloatField()
+    first_token_ms = models.FloatField(null=True)
+    provider_ms = models.FloatField(null=True)
+    similarity = models.FloatField(null=True)
+    entry_id = models.UUIDField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-at"], name="record_by_time"),
+            models.Index(fields=["request_id"], name="record_by_request_id"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.outcome} {self.model} {self.request_id}"
+
+
+class UsageRollup(models.Model):
+    """Sums of the records of one minute or hour, by what they can be asked for."""
+
+    bucket = models.DateTimeField()
+    width_s = models.PositiveIntegerField()
+    outcome = models.CharField(max_length=16)
+    model = models.CharField(max_length=120)
+    provider = models.CharField(max_length=64, blank=True)
+    key_id = models.BigIntegerField()
+    requests = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    prompt_tokens = models.BigIntegerField()
+    completion_tokens = models.BigIntegerField()
+    billed_tokens = models.BigIntegerField()
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    saved_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    unpriced = models.BigIntegerField(help_text="Requests whose model has no known price.")
+    latency_ms_sum = models.FloatField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bucket", "width_s", "outcome", "model", "provider", "key_id"], name="one_rollup_per_slice"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.bucket:%Y-%m-%d %H:%M} {self.outcome} {self.model}: {self.requests}"

@@ -1,0 +1,1 @@
+"""Publishes what snapshots must forget, after the commit that made them wrong."""
