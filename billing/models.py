@@ -9,8 +9,6 @@ from django.utils import timezone
 
 from tenants.models import Tenant
 
-LIMIT_FIELDS = ("requests_per_minute", "tokens_per_minute", "monthly_requests", "monthly_tokens")
-
 
 class Plan(models.Model):
     """What a subscription includes. An empty limit is no limit."""

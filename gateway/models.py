@@ -24,8 +24,6 @@ class CacheEntry(models.Model):
     embedding = HalfVectorField(dimensions=DIMENSIONS)
     answer = models.BinaryField(help_text="The answer as the provider gave it, OpenAI Chat Completions JSON.")
     meta = models.JSONField(help_text="Provider, model, usage: see analytics.events.META_FIELDS.")
-    hits = models.BigIntegerField(default=0)
-    last_hit_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
 

@@ -77,6 +77,7 @@ OPENAI_API_KEY = env.text("OPENAI_API_KEY", "", "Platform-wide key of the OpenAI
 OPENAI_BASE_URL = env.text(
     "OPENAI_BASE_URL", "https://api.openai.com/v1", "Base URL of the OpenAI-compatible provider."
 )
+DEFAULT_MODEL = env.text("NEXUS_DEFAULT_MODEL", "gpt-4o-mini", "Model of simple requests that name none.")
 SIMULATED_LATENCY_MS = env.integer(
     "NEXUS_SIMULATED_LATENCY_MS", 400, "Time the simulated provider thinks before it answers."
 )

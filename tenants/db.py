@@ -1,4 +1,5 @@
-"""The only way into a tenant's schema: by qualified name on the data plane, by search path in sync code."""
+"""How Postgres and Redis are reached. The only way into a tenant's schema: by qualified name on the data plane,
+by search path in sync code."""
 
 from __future__ import annotations
 
@@ -7,16 +8,20 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import redis.asyncio
 from django.conf import settings
 from django_tenants.utils import tenant_context
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 if TYPE_CHECKING:
     from tenants.models import Tenant
 
 PUBLIC = "public"
+REDIS_CONNECTIONS, REDIS_LINE_S = 32, 5.0
 
 
 def table(schema: str, name: str) -> sql.Identifier:
@@ -52,6 +57,25 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
         reconnect_timeout=30.0,
         open=False,
     )
+
+
+def make_redis(url: str, *, timeout_s: float | None) -> redis.asyncio.Redis:
+    """A client that fails after `timeout_s`, and at once: retries are decided where their cost is known.
+
+    None is for clients that block on purpose (pub/sub).
+    """
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        # A burst waits here, in line, instead of in Redis, where its time would count against the timeout.
+        max_connections=REDIS_CONNECTIONS,
+        timeout=REDIS_LINE_S,
+        protocol=2,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s or 5.0,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def host_of(url: str) -> str:

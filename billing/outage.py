@@ -1,0 +1,192 @@
+"""What happens to money while Redis is away: settlements wait in a local file, limits fall back to this process.
+
+Redis keeps its log up to a second behind, so what it was told just before it broke is told again; settlements are
+idempotent and usage events are counted once by their id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import logging
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import orjson
+
+from billing.quota import Quota, RedisAway, Settlement
+from tenants.principal import Principal
+
+logger = logging.getLogger(__name__)
+
+# appendfsync everysec loses up to two seconds of writes; one more for the way there.
+RECENT_S = 3.0
+MAX_RECENT = 50_000
+RETRY_S = 0.5
+
+
+class Appended(NamedTuple):
+    """An exact hit's usage event, as Redis wrote it."""
+
+    stream: str
+    event: bytes
+    meta: bytes
+
+
+class LocalBuckets:
+    """Requests a minute of each tenant within this process, while the shared counters cannot be asked.
+
+    Deliberately inexact: each process grants the whole rate. Answering is worth more than the difference.
+    """
+
+    MAX_TENANTS = 10_000
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, tuple[float, float]] = {}
+
+    def retry_after_s(self, principal: Principal) -> float:
+        """0 when the request may pass."""
+        rates = [
+            rate
+            for rate in (principal.limits.requests_per_minute, principal.key_limits.requests_per_minute)
+            if rate is not None
+        ]
+        if not rates:
+            return 0.0
+        rate = min(rates)
+        now = time.monotonic()
+        if rate == 0:
+            return 60.0
+        if len(self._buckets) >= self.MAX_TENANTS:
+            self._buckets.clear()
+        tokens, at = self._buckets.get(principal.tenant_id, (float(rate), now))
+        tokens = min(float(rate), tokens + (now - at) * rate / 60)
+        if tokens < 1:
+            return (1 - tokens) * 60 / rate
+        self._buckets[principal.tenant_id] = (tokens - 1, now)
+        return 0.0
+
+
+class Spool:
+    """Settlements in files of their own process, locked while it lives; who comes later takes over the dead's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+
+    def add(self, settlement: Settlement) -> None:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex}.jsonl"
+            # Unbuffered: a line is with the kernel, and so outlives this process, when this returns.
+            self._file = open(path, "ab", buffering=0)  # noqa: SIM115  kept open while the outage lasts
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        args = [base64.b64encode(arg).decode() for arg in settlement.args]
+        self._file.write(orjson.dumps({"keys": settlement.keys, "args": args}) + b"\n")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def has_any(self) -> bool:
+        return any(self._folder.glob("*.jsonl"))
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[list[Path]]:
+        """All files that no living process writes to, held against others."""
+        self.close()
+        with contextlib.ExitStack() as locks:
+            paths = []
+            for path in sorted(self._folder.glob("*.jsonl")):
+                try:
+                    file = locks.enter_context(open(path, "rb"))
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    continue
+                if path.exists():
+                    paths.append(path)
+            yield paths
+
+    @staticmethod
+    def read(path: Path) -> Iterator[Settlement]:
+        for line in path.read_bytes().splitlines():
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                # The process died in the middle of its last line.
+                logger.error("spool file %s has an unreadable line", path.name)
+                continue
+            yield Settlement(row["keys"], [base64.b64decode(arg) for arg in row["args"]])
+
+
+class Settler:
+    """Settles now, or later. `run` is its background task."""
+
+    def __init__(self, quota: Quota, spool: Spool) -> None:
+        self._quota = quota
+        self._spool = spool
+        self._recent: deque[tuple[float, Settlement | Appended]] = deque(maxlen=MAX_RECENT)
+        self._doubtful: list[Settlement | Appended] = []
+        quota.on_break = self._doubt
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Never raises for Redis' sake."""
+        try:
+            await self._quota.settle(settlement)
+        except RedisAway as error:
+            logger.warning("settlement waits in the spool: %s", error)
+            self._spool.add(settlement.without_answer())
+        else:
+            self._remember(settlement.without_answer())
+
+    def remember_hit(self, stream: str, event: bytes, meta: bytes) -> None:
+        self._remember(Appended(stream, event, meta))
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self.catch_up()
+            except RedisAway:
+                pass
+            except Exception:
+                logger.exception("waiting settlements could not be sent; trying again")
+
+    async def catch_up(self) -> None:
+        """Sends what is doubtful or spooled, if Redis answers. Raises `RedisAway`."""
+        if self._doubtful:
+            while self._doubtful:
+                await self._send(self._doubtful[-1])
+                self._doubtful.pop()
+            logger.info("Redis is back; the last seconds before it broke were sent again")
+        if self._spool.has_any() and await self._quota.is_up():
+            with self._spool.taken() as paths:
+                for path in paths:
+                    for settlement in self._spool.read(path):
+                        await self._quota.settle(settlement)
+                    path.unlink()
+
+    async def _send(self, item: Settlement | Appended) -> None:
+        if isinstance(item, Appended):
+            await self._quota.append(item.stream, {"e": item.event, "m": item.meta})
+        else:
+            await self._quota.settle(item)
+
+    def _remember(self, item: Settlement | Appended) -> None:
+        now = time.monotonic()
+        while self._recent and now - self._recent[0][0] > RECENT_S:
+            self._recent.popleft()
+        self._recent.append((now, item))
+
+    def _doubt(self) -> None:
+        """What was sent in the last seconds before the break; later ones are known to have arrived after it."""
+        self._doubtful.extend(item for _, item in self._recent)
+        self._recent.clear()

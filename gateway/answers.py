@@ -1,0 +1,151 @@
+"""From an answer, wherever it comes from, to the reply: headers, body or stream, in the call's dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from analytics.events import HIT_EXACT
+from billing.quota import Hit
+from gateway import settlement
+from gateway.admission import window_headers
+from gateway.dialects import openai_chat
+from gateway.errors import GatewayError
+from gateway.relay import Flight
+from gateway.settlement import Outcome
+from gateway.types import Call, Headers, Meta, Reply
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+
+_SSE: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    # nginx would collect a stream before passing it on.
+    (b"x-accel-buffering", b"no"),
+]
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+def from_cache(gateway: Gateway, call: Call, hit: Hit) -> Reply:
+    """An exact hit: complete at once, streaming or not. Its usage event is written already."""
+    outcome = Outcome(HIT_EXACT, Meta.read(hit.meta))
+    headers = headers_of(gateway, call, outcome)
+    facts = _facts(gateway, call, outcome)
+    if not call.request.stream:
+        return Reply(200, _JSON + headers, call.dialect.render(call, hit.body, facts))
+    stream = call.dialect.Stream(call)
+    chunks = [stream.chunk(orjson.dumps(chunk), chunk) for chunk in openai_chat.chunks_of(orjson.loads(hit.body))]
+    return Reply(200, _SSE + headers, b"".join([*chunks, stream.end(facts)]))
+
+
+async def from_flight(
+    gateway: Gateway, call: Call, flight: Flight, settled: asyncio.Task[None], *, coalesced: bool = False
+) -> Reply:
+    """An answer that is coming. It is settled before the client sees its end. Raises the flight's error."""
+    await flight.begun()
+    if flight.error is not None and not flight.pieces:
+        await asyncio.shield(settled)
+        raise flight.error
+    if call.request.stream:
+        headers = headers_of(gateway, call, _seen(flight, coalesced))
+        return Reply(200, _SSE + headers, _stream(gateway, call, flight, settled, coalesced))
+    await asyncio.shield(settled)
+    assert flight.body is not None, "a flight without an error ends with an answer"
+    outcome = _seen(flight, coalesced)
+    body = call.dialect.render(call, flight.body, _facts(gateway, call, outcome))
+    return Reply(200, _JSON + headers_of(gateway, call, outcome), body)
+
+
+def _seen(flight: Flight, coalesced: bool) -> Outcome:
+    assert flight.source is not None, "known before the first piece"
+    return flight.source.as_coalesced() if coalesced else flight.source
+
+
+async def _stream(
+    gateway: Gateway, call: Call, flight: Flight, settled: asyncio.Task[None], coalesced: bool
+) -> AsyncIterator[bytes]:
+    stream = call.dialect.Stream(call)
+    async for piece in flight.follow():
+        if data := stream.chunk(piece.data, piece.parsed):
+            yield data
+    await asyncio.shield(settled)
+    if flight.error is not None:
+        yield stream.error(flight.error)
+    else:
+        yield stream.end(_facts(gateway, call, _seen(flight, coalesced)))
+
+
+def refusal(error: GatewayError, dialect: Any, request_id: str) -> Reply:
+    """Any error in the dialect's own envelope."""
+    headers = [*_JSON, (b"x-request-id", request_id.encode()), *error.headers, *error.extra_headers]
+    return Reply(error.status, headers, dialect.render_error(error, request_id))
+
+
+def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
+    meta = outcome.meta
+    headers = [(b"x-request-id", call.request_id.encode()), (b"x-cache", outcome.outcome.encode())]
+    if meta is not None:
+        headers.append((b"x-nexus-provider", header_value(meta.provider)))
+        headers.append((b"x-nexus-model", header_value(meta.upstream_model)))
+        if meta.simulated:
+            headers.append((b"x-nexus-simulated", b"1"))
+        if meta.entry_id and (outcome.is_free or call.rules.write):
+            headers.append((b"x-nexus-cache-id", meta.entry_id.encode()))
+        headers += _money(gateway, call, outcome, meta)
+    if outcome.is_free and meta is not None:
+        headers.append((b"age", b"%d" % max(0, int(time.time() - meta.created_at))))
+    if outcome.coalesced:
+        headers.append((b"x-nexus-coalesced", b"1"))
+    if outcome.similarity is not None:
+        headers.append((b"x-nexus-similarity", b"%.4f" % outcome.similarity))
+    return headers + window_headers(call.window)
+
+
+def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Headers:
+    if not meta.usage.total_tokens:
+        # A stream that has just begun: what it costs is known at its end, in the usage record.
+        return []
+    price = settlement.cost_of(gateway.prices, meta, call.when)
+    cost, saved = (Decimal(0), price) if outcome.is_free else (price, Decimal(0))
+    return [(b"x-nexus-cost-usd", _usd(cost).encode()), (b"x-nexus-saved-usd", _usd(saved).encode())]
+
+
+def _usd(amount: Decimal | None) -> str:
+    """Without exponent and trailing zeros; a model without a known price is not free."""
+    if amount is None:
+        return "unknown"
+    text = f"{amount:.10f}".rstrip("0")
+    return f"{text}0" if text.endswith(".") else text
+
+
+def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> dict[str, Any]:
+    """What simple dialects say in their body, others only in headers."""
+    if call.dialect is openai_chat:
+        return {}
+    meta = outcome.meta
+    saved = settlement.cost_of(gateway.prices, meta, call.when) if outcome.is_free and meta else Decimal(0)
+    return {
+        "model": meta.upstream_model if meta else call.request.model,
+        "cache": outcome.outcome,
+        "similarity": outcome.similarity,
+        "saved_usd": None if saved is None else float(saved),
+        "simulated": bool(meta and meta.simulated),
+        "request_id": call.request_id,
+    }
+
+
+_UNFIT = re.compile(r"[^\x20-\x7e]")
+
+
+@functools.lru_cache(maxsize=4096)
+def header_value(text: str) -> bytes:
+    """Names come from people and providers: nothing in them may end a header."""
+    return _UNFIT.sub("?", text).encode()

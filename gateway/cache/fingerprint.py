@@ -1,0 +1,58 @@
+"""Which requests are the same, and which may be compared by meaning. Pure.
+
+`fingerprint` covers all that can change an answer; `scope` is the same without the last user text. Both are digests of
+16 bytes in hexadecimal, made within one tenant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+
+from gateway.types import Candidate, ChatRequest
+
+# Fields of a request that change the answer, as OpenAI's SDK names them. A test fails when a new one is in neither
+# list; one that nobody has decided on is treated as if it changed the answer.
+ANSWER_FIELDS = frozenset(
+    {
+        "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens",
+        "max_tokens", "messages", "modalities", "model", "moderation", "n", "parallel_tool_calls", "prediction",
+        "presence_penalty", "reasoning_effort", "response_format", "seed", "stop", "temperature", "tool_choice",
+        "tools", "top_k", "top_logprobs", "top_p", "verbosity", "web_search_options",
+    }
+)  # fmt: skip
+# Fields that say how an answer travels, is paid for or filed.
+NEUTRAL_FIELDS = frozenset(
+    {
+        "cache", "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
+        "service_tier", "store", "stream", "stream_options", "user",
+    }
+)  # fmt: skip
+_DIGEST_BYTES = 16
+
+
+def fingerprint(request: ChatRequest, candidates: tuple[Candidate, ...], namespace: str) -> str:
+    return _digest(_relevant(request.payload), candidates, namespace, "")
+
+
+def scope(request: ChatRequest, candidates: tuple[Candidate, ...], namespace: str, embedder: str) -> str | None:
+    """None when the request may not be compared by meaning."""
+    if request.question is None:
+        return None
+    relevant = _relevant(request.payload)
+    *earlier, last = request.payload["messages"]
+    relevant["messages"] = [*earlier, {**last, "content": None}]
+    return _digest(relevant, candidates, namespace, embedder)
+
+
+def _relevant(payload: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in payload.items() if name not in NEUTRAL_FIELDS and value is not None}
+
+
+def _digest(relevant: dict[str, Any], candidates: tuple[Candidate, ...], namespace: str, embedder: str) -> str:
+    # Who would answer is a part of the question: another route, another answer.
+    ways = [(candidate.provider.name, candidate.model) for candidate in candidates]
+    text = orjson.dumps([relevant, ways, namespace, embedder], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()

@@ -1,0 +1,181 @@
+"""ASGI in front of Django for the data plane: exact hits and refusals end here, the rest enters DRF.
+
+Everything else (web pages, admin, management API) passes through to Django untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from gateway import admission, answers, pipeline, runtime
+from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, PayloadTooLarge
+from gateway.runtime import Gateway
+from gateway.types import Call, Reply
+from gateway.urls import CHAT_PATHS
+
+logger = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# A body that does not arrive in this time is given up.
+BODY_TIMEOUT_S = 60.0
+
+
+class ClientLeft(Exception):
+    """The client went away before its request was complete."""
+
+
+class Edge:
+    def __init__(self, django: App) -> None:
+        self._django = django
+        self._gateway: Gateway | None = None
+        self._stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http" and scope["path"] in CHAT_PATHS:
+            await self._chat(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] in {"/health", "/healthz", "/readyz"}:
+            await self._health(scope["path"], send)
+        else:
+            await self._django(scope, receive, send)
+
+    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        view = CHAT_PATHS[scope["path"]]
+        headers = dict(scope["headers"])
+        request_id = admission.request_id_of(headers)
+        try:
+            reply = await self._answer(view, scope, headers, request_id, receive)
+        except GatewayError as error:
+            reply = answers.refusal(error, view.dialect, request_id)
+        except ClientLeft:
+            return
+        except Exception:
+            logger.exception("request %s failed at the edge", request_id)
+            failure = GatewayError("The gateway failed on this request; its log has the request id.")
+            reply = answers.refusal(failure, view.dialect, request_id)
+        await (send_reply(reply, send) if isinstance(reply, Reply) else send_response(reply, send))
+
+    async def _answer(
+        self, view: Any, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive
+    ) -> Reply | HttpResponseBase:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed(f"{scope['method']} is not possible here; send a POST.")
+        gateway = self._gateway or await self._start()
+        # Before the body is read: strangers cannot make us read 10 MB each.
+        await admission.authenticate(gateway, headers)
+        body = await read_body(headers, receive)
+        admitted = await pipeline.admit(gateway, admission.Incoming(view.dialect, headers, body, request_id))
+        if isinstance(admitted, Reply):
+            return admitted
+        return await _enter_django(view, scope, admitted)
+
+    async def _start(self) -> Gateway:
+        self._gateway = await runtime.current()
+        return self._gateway
+
+    async def _health(self, path: str, send: Send) -> None:
+        """`/readyz` asks no other part: who restarts all gateways because Redis is away makes it worse."""
+        ready = self._gateway is not None and self._gateway.ready and not self._stopping
+        status = 200 if ready or path != "/readyz" else 503
+        body = orjson.dumps({"status": "ok" if status == 200 else "not ready"})
+        await send_reply(Reply(status, [(b"content-type", b"application/json")], body), send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self._start()
+                except Exception as error:
+                    logger.exception("the gateway does not start")
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self._stopping = True
+                await runtime.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """Raises PayloadTooLarge before more than the limit has been read, ClientLeft, InvalidRequest."""
+    limit = settings.MAX_BODY_BYTES
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise PayloadTooLarge(f"The body may have up to {limit:,} bytes; this one has {int(declared):,}.")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise InvalidRequest("Compressed request bodies are not read; send plain JSON.", param="Content-Encoding")
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
+        return body
+    return await _read_rest(body, limit, receive)
+
+
+async def _read_rest(first: bytes, limit: int, receive: Receive) -> bytes:
+    blocks, size = [first], len(first)
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                block = message.get("body", b"")
+                blocks.append(block)
+                size += len(block)
+                if size > limit:
+                    raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
+                if not message.get("more_body"):
+                    return b"".join(blocks)
+    except TimeoutError:
+        raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from None
+
+
+async def _enter_django(view: Any, scope: Scope, call: Call) -> HttpResponseBase:
+    """The DRF view, without the thread and the middleware that Django's own handler gives each request."""
+    request = HttpRequest()
+    request.method = scope["method"]
+    request.path = request.path_info = scope["path"]
+    request.call = call  # type: ignore[attr-defined]
+    response: HttpResponseBase = await view.as_async_view()(request)
+    return response
+
+
+async def send_response(response: HttpResponseBase, send: Send) -> None:
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
+    body: Any = response.streaming_content if response.streaming else response.content  # type: ignore[attr-defined]
+    await send_reply(Reply(response.status_code, headers, body), send)
+
+
+async def send_reply(reply: Reply, send: Send) -> None:
+    if isinstance(reply.body, bytes):
+        headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    try:
+        async for block in reply.body:
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+    except OSError:
+        # The client left. Its call goes on and is settled in a task of its own.
+        return
+    await send({"type": "http.response.body", "body": b""})

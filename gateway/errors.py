@@ -1,0 +1,119 @@
+"""Why a request gets no answer, each with its HTTP status and OpenAI's names for it. Dialects render them.
+
+GatewayError
+├── InvalidRequest 400 · PayloadTooLarge 413 · Unauthorized 401 · Forbidden 403 · ModelNotFound, NotFound 404
+│   MethodNotAllowed 405
+├── PaymentRequired 402      the month's quota is spent
+├── TooManyRequests 429      a rate limit, or calls in flight hold the rest of the quota
+├── Unavailable 503          the gateway cannot serve now
+├── NotInCache 504           only-if-cached, and it is not
+└── ProviderError
+    ├── ProviderRefused      the provider's own 4xx about this request: passed on as it is
+    ├── ProviderFailed 502   5xx, broken connection, unreadable answer
+    └── ProviderTimedOut 504
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+class GatewayError(Exception):
+    status = 500
+    type = "server_error"
+    code: str | None = "internal_error"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or type(self).code
+        self.retry_after_s = retry_after_s
+        self.extra_headers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        if self.retry_after_s is None:
+            return []
+        return [(b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode())]
+
+
+class InvalidRequest(GatewayError):
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class PayloadTooLarge(GatewayError):
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class MethodNotAllowed(GatewayError):
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
+class Unauthorized(GatewayError):
+    status, type, code = 401, "invalid_request_error", "invalid_api_key"
+
+
+class Forbidden(GatewayError):
+    status, type, code = 403, "permission_error", "forbidden"
+
+
+class ModelNotFound(GatewayError):
+    status, type, code = 404, "invalid_request_error", "model_not_found"
+
+
+class NotFound(GatewayError):
+    status, type, code = 404, "invalid_request_error", "not_found"
+
+
+class PaymentRequired(GatewayError):
+    status, type, code = 402, "insufficient_quota", "quota_exceeded"
+
+
+class TooManyRequests(GatewayError):
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class Unavailable(GatewayError):
+    status, type, code = 503, "server_error", "service_unavailable"
+
+
+class NotInCache(GatewayError):
+    status, type, code = 504, "cache_error", "not_in_cache"
+
+
+class ProviderError(GatewayError):
+    """`provider` is its name; empty when no single one is to blame."""
+
+    type = "provider_error"
+    retryable = False
+    provider = ""
+
+
+class ProviderRefused(ProviderError):
+    def __init__(self, status: int, body: dict[str, Any], *, provider: str) -> None:
+        error = body.get("error")
+        details = error if isinstance(error, dict) else {"message": error or body.get("message")}
+        super().__init__(str(details.get("message") or f"{provider} refused the request with status {status}."))
+        self.status = status
+        self.type = str(details.get("type") or "invalid_request_error")
+        code, param = details.get("code"), details.get("param")
+        self.code = None if code is None else str(code)
+        self.param = None if param is None else str(param)
+        self.provider = provider
+
+
+class ProviderFailed(ProviderError):
+    status, code = 502, "provider_failed"
+    retryable = True
+
+    def __init__(self, message: str, *, provider: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.provider = provider
+
+
+class ProviderTimedOut(ProviderFailed):
+    status, code = 504, "provider_timed_out"

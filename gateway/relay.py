@@ -1,0 +1,238 @@
+"""One upstream answer, any number of clients: single flight. Owns the tasks that outlive a client.
+
+A flight is what one request set off; identical requests that come while it is under way join it. It is drained, settled
+and cached in a task of its own, so that a client that leaves costs no accounting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, NamedTuple
+
+import orjson
+
+from gateway import dispatch
+from gateway.dialects import openai_chat
+from gateway.dispatch import Upstream
+from gateway.errors import GatewayError, ProviderFailed
+from gateway.settlement import Outcome
+from gateway.types import Call, Meta, Usage
+
+logger = logging.getLogger(__name__)
+
+
+class Piece(NamedTuple):
+    """A chunk of a streamed answer, as JSON and as read."""
+
+    data: bytes
+    parsed: dict[str, Any]
+
+
+class Flight:
+    """What has come so far, and whether it goes on."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        # The complete answer, once there is one.
+        self.body: bytes | None = None
+        # Where the answer comes from: known before the first piece.
+        self.source: Outcome | None = None
+        self.error: GatewayError | None = None
+        self.ended = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def found(self, source: Outcome) -> None:
+        self.source = source
+        self._wake()
+
+    def push(self, piece: Piece) -> None:
+        self.pieces.append(piece)
+        if self._waiting:
+            self._wake()
+
+    def end(self, error: GatewayError | None = None) -> None:
+        self.error, self.ended = error, True
+        self._wake()
+
+    async def begun(self) -> None:
+        """Returns when a first piece, the complete answer or an error is there."""
+        while not (self.pieces or self.ended):
+            await self._changed()
+
+    async def finished(self) -> None:
+        while not self.ended:
+            await self._changed()
+
+    async def follow(self) -> AsyncIterator[Piece]:
+        """All pieces from the first on, as they come; ends with the flight, whether or not it failed."""
+        at = 0
+        while True:
+            while at < len(self.pieces):
+                yield self.pieces[at]
+                at += 1
+            if self.ended:
+                return
+            await self._changed()
+
+    async def _changed(self) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+class Tasks:
+    """Strong references to the tasks that clients do not own, and the way to wait for them at shutdown."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("a call's task failed", exc_info=error)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Waits for what is under way; what is not done then is cancelled."""
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            if late:
+                logger.warning("%d calls were cut off by the shutdown", len(late))
+                await asyncio.wait(late, timeout=5)
+
+
+def replay(body: bytes, call: Call, flight: Flight, outcome: Outcome) -> None:
+    """A cached answer takes the way of a fresh one."""
+    flight.found(outcome)
+    if call.request.stream:
+        for chunk in openai_chat.chunks_of(orjson.loads(body)):
+            flight.push(Piece(orjson.dumps(chunk), chunk))
+    flight.body = body
+
+
+async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome) -> None:
+    """Passes a provider's answer on to its end, and notes in `outcome` what it was. Raises ProviderError."""
+    started = time.perf_counter()
+    outcome.meta = _meta(upstream, call, Usage())
+    if upstream.chunks is None:
+        assert upstream.body is not None
+        parsed = dispatch.loaded(upstream.body, upstream.candidate)
+        flight.body = upstream.body
+    else:
+        outcome.first_token_ms = call.elapsed_ms
+        flight.found(outcome)
+        parsed = await _collect(upstream.chunks, upstream, flight)
+        flight.body = orjson.dumps(parsed)
+    choices = parsed.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        name = upstream.candidate.provider.name
+        raise ProviderFailed(f"{name} sent an answer without choices.", provider=name)
+    outcome.meta = _meta(upstream, call, usage_of(parsed, call))
+    outcome.provider_ms = upstream.waited_ms + (time.perf_counter() - started) * 1000
+    flight.source = outcome
+    if call.rules.write and is_complete(choices):
+        outcome.body = flight.body
+
+
+async def _collect(chunks: AsyncIterator[bytes], upstream: Upstream, flight: Flight) -> dict[str, Any]:
+    assembler = openai_chat.Assembler()
+    async with contextlib.aclosing(chunks):  # type: ignore[type-var]
+        async for data in chunks:
+            parsed = dispatch.loaded(data, upstream.candidate)
+            try:
+                assembler.add(parsed)
+            except (ValueError, TypeError, AttributeError) as error:
+                name = upstream.candidate.provider.name
+                raise ProviderFailed(f"{name} sent a malformed chunk: {error}.", provider=name) from error
+            flight.push(Piece(data, parsed))
+    return assembler.body()
+
+
+def _meta(upstream: Upstream, call: Call, usage: Usage) -> Meta:
+    provider = upstream.candidate.provider
+    return Meta(
+        entry_id=call.id,
+        created_at=round(time.time(), 3),
+        provider=provider.name,
+        simulated=provider.simulated,
+        catalog=provider.catalog,
+        upstream_model=upstream.candidate.model,
+        **usage._asdict(),
+    )
+
+
+def is_complete(choices: list[dict[str, Any]]) -> bool:
+    """Whether every choice ended by itself, with a text: only such answers are kept."""
+    return all(
+        choice.get("finish_reason") == "stop" and (choice.get("message") or {}).get("content") for choice in choices
+    )
+
+
+def usage_of(parsed: dict[str, Any], call: Call) -> Usage:
+    """The provider's own count; an estimate when it sends none, since nothing is free for being uncounted."""
+    usage = parsed.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("prompt_tokens_details")
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None:
+        prompt = call.request.prompt_tokens
+    if completion is None:
+        texts = ((choice.get("message") or {}).get("content") for choice in parsed["choices"])
+        size = sum(len(text.encode()) for text in texts if isinstance(text, str))
+        completion = int(size / openai_chat.BYTES_PER_TOKEN)
+    return Usage(prompt, _count((details if isinstance(details, dict) else {}).get("cached_tokens")) or 0, completion)
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+
+
+class Flights:
+    """The flights under way in this process, by what makes requests identical."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._by_key: dict[Any, Flight] = {}
+
+    def join(self, call: Call) -> Flight | None:
+        """The flight of an identical request, unless this call wants an answer of its own."""
+        return self._by_key.get(_key(call)) if call.rules.read_exact else None
+
+    def lead(
+        self, call: Call, fly: Callable[[Call, Flight], Coroutine[Any, Any, None]]
+    ) -> tuple[Flight, asyncio.Task[None]]:
+        """Starts `fly`, which must end the flight whatever happens."""
+        flight, key = Flight(), _key(call)
+        shared = call.rules.write
+        if shared:
+            self._by_key.setdefault(key, flight)
+        task = self._tasks.spawn(fly(call, flight))
+
+        def leave(_: asyncio.Task[None]) -> None:
+            if self._by_key.get(key) is flight:
+                del self._by_key[key]
+
+        task.add_done_callback(leave)
+        return flight, task
+
+
+def _key(call: Call) -> Any:
+    # An answer cut short for one caller's small quota must not be another's.
+    return call.principal.tenant_id, call.fingerprint, call.request.stream, call.completion_cap

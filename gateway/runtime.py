@@ -1,0 +1,168 @@
+"""The parts of the data plane in one process: made at start, closed after the last call has been settled."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import weakref
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+
+from billing import ledger, outage, plans, pricing, quota
+from billing.periods import Period
+from gateway.cache.embedding import build
+from gateway.cache.embedding.base import EmbeddingError
+from gateway.cache.embedding.local import LocalEmbedder
+from gateway.cache.embedding.minilm import MiniLM
+from gateway.cache.semantic import SemanticCache
+from gateway.providers.base import Provider
+from gateway.providers.openai import OpenAI
+from gateway.providers.simulated import Simulated
+from gateway.relay import Flights, Tasks
+from gateway.routing import Setups
+from tenants import keyspace, principal
+from tenants.db import make_pool, make_redis
+from tenants.principal import Directory, Principal
+
+logger = logging.getLogger(__name__)
+
+# Streams may go on this long after SIGTERM.
+DRAIN_S = 20.0
+MAX_ACCOUNTS = 50_000
+# Idle connections to a provider that are kept open.
+PROVIDER_CONNECTIONS = 1000
+
+
+class Gateway:
+    """What the steps of the pipeline work with."""
+
+    def __init__(self) -> None:
+        self.pool = make_pool()
+        self.redis = make_redis(settings.REDIS_URL, timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
+        self._listening_redis = make_redis(settings.REDIS_URL, timeout_s=None)
+        self.directory = Directory(self._load_principal)
+        self.setups = Setups(self.pool)
+        self.quota = quota.Quota(self.redis, self._read_ledger)
+        self.settler = outage.Settler(self.quota, outage.Spool(settings.SPOOL_DIR))
+        self.buckets = outage.LocalBuckets()
+        self.prices = pricing.PriceBook()
+        self.embedder = LocalEmbedder(_load_model, deadline_s=settings.EMBEDDING_DEADLINE_MS / 1000)
+        self.semantic = SemanticCache(self.pool, self.embedder)
+        self.tasks = Tasks()
+        self.flights = Flights(self.tasks)
+        self.providers: dict[str, Provider] = {}
+        self.ready = False
+        self._session: aiohttp.ClientSession | None = None
+        self._background: list[asyncio.Task[Any]] = []
+        self._accounts: dict[str, quota.Account] = {}
+
+    async def start(self) -> None:
+        """Serves from here on, also when a part is away: it is asked again when it is needed."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=PROVIDER_CONNECTIONS, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=settings.FIRST_BYTE_TIMEOUT_S),
+            auto_decompress=True,
+        )
+        self.providers = {
+            "openai": OpenAI(self._session, first_byte_timeout_s=settings.FIRST_BYTE_TIMEOUT_S),
+            "simulated": Simulated(),
+        }
+        await self.pool.open()
+        self._background = [
+            asyncio.create_task(self._load_embedder()),
+            asyncio.create_task(self._load_prices()),
+            asyncio.create_task(self.settler.run()),
+            asyncio.create_task(
+                principal.listen(self._listening_redis, self.directory, self._forget, keyspace.REVOCATIONS)
+            ),
+        ]
+        # The first request should not wait for the model; without it the semantic tier is skipped.
+        await asyncio.wait(self._background[:2], timeout=30)
+        self.ready = True
+
+    async def close(self) -> None:
+        """Lets what is under way end, then closes what it used."""
+        self.ready = False
+        await self.tasks.drain(DRAIN_S)
+        await self.semantic.close()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.embedder.close()
+        if self._session is not None:
+            await self._session.close()
+        await self.pool.close()
+        await self.redis.aclose()
+        await self._listening_redis.aclose()
+
+    def account_of(self, principal: Principal) -> quota.Account:
+        """The caller's account in the period of now."""
+        now = dt.datetime.now(dt.UTC)
+        account = self._accounts.get(principal.public_id)
+        if account is None or account.principal is not principal or now >= account.period.end:
+            if len(self._accounts) >= MAX_ACCOUNTS:
+                self._accounts.clear()
+            account = quota.account_of(principal, now, hold_ttl_s=settings.HOLD_TTL_S)
+            self._accounts[principal.public_id] = account
+        return account
+
+    async def _load_principal(self, public_id: str) -> Principal | None:
+        return await plans.load_principal(self.pool, public_id)
+
+    async def _read_ledger(self, principal: Principal, period: Period) -> quota.Used:
+        try:
+            return await ledger.used(self.pool, principal, period)
+        except Exception as error:
+            # Without the ledger nobody knows what is left: limits fall back to this process, as without Redis.
+            raise quota.RedisAway("the ledger cannot be read") from error
+
+    async def _load_embedder(self) -> None:
+        try:
+            await self.embedder.start()
+        except EmbeddingError as error:
+            logger.error("the semantic tier is off: %s", error)
+
+    async def _load_prices(self) -> None:
+        try:
+            self.prices = await pricing.fetch_book(self.pool)
+        except Exception as error:
+            logger.warning("price overrides could not be read, the catalog's prices apply: %s", error)
+
+    def _forget(self, message: str) -> None:
+        self.setups.forget(message)
+        if message == "prices":
+            self._background.append(asyncio.create_task(self._load_prices()))
+
+
+def _load_model() -> MiniLM:
+    source = Path(settings.MODEL_SOURCE_DIR) if settings.MODEL_SOURCE_DIR else None
+    return MiniLM.load(build.ensure(settings.MODEL_DIR, source_dir=source))
+
+
+_gateways: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Task[Gateway]] = weakref.WeakKeyDictionary()
+
+
+async def current() -> Gateway:
+    """The gateway of this event loop, started on first use."""
+    loop = asyncio.get_running_loop()
+    task = _gateways.get(loop)
+    if task is None:
+        task = _gateways[loop] = asyncio.create_task(_started())
+    return await asyncio.shield(task)
+
+
+async def close() -> None:
+    """Closes the gateway of this event loop, if it was started."""
+    task = _gateways.pop(asyncio.get_running_loop(), None)
+    if task is not None:
+        await (await task).close()
+
+
+async def _started() -> Gateway:
+    gateway = Gateway()
+    await gateway.start()
+    return gateway

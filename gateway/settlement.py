@@ -1,0 +1,124 @@
+"""From a call and its outcome to what is written down: the usage event, the hold given back, the exact entry. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from decimal import Decimal
+
+from analytics.events import HIT_EXACT, HIT_SEMANTIC, HITS, UsageEvent
+from billing import pricing, quota
+from gateway.errors import GatewayError
+from gateway.types import Call, Meta, Usage
+from tenants import keyspace
+
+
+@dataclasses.dataclass(slots=True)
+class Outcome:
+    """How a call went. `meta` tells whose answer it was; `body` is set when it may be kept."""
+
+    outcome: str
+    meta: Meta | None = None
+    status: int = 200
+    error: str = ""
+    provider: str = ""
+    coalesced: bool = False
+    similarity: float | None = None
+    provider_ms: float | None = None
+    first_token_ms: float | None = None
+    body: bytes | None = None
+    ttl_s: int = 0
+
+    def failed(self, error: GatewayError) -> Outcome:
+        """The same way, without an answer: recorded, not billed."""
+        provider = getattr(error, "provider", "") or (self.meta.provider if self.meta else "")
+        return Outcome(
+            self.outcome,
+            status=error.status,
+            error=error.code or error.type,
+            provider=provider,
+            coalesced=self.coalesced,
+            provider_ms=self.provider_ms,
+            first_token_ms=self.first_token_ms,
+        )
+
+    def as_coalesced(self) -> Outcome:
+        """For who shared this answer while it came: it is as good as an exact hit."""
+        return Outcome(
+            HIT_SEMANTIC if self.outcome == HIT_SEMANTIC else HIT_EXACT,
+            self.meta,
+            coalesced=True,
+            similarity=self.similarity,
+            provider_ms=self.provider_ms,
+            first_token_ms=self.first_token_ms,
+        )
+
+    @property
+    def is_free(self) -> bool:
+        """Answers that no provider was asked for cost no tokens."""
+        return self.coalesced or self.outcome in HITS
+
+
+def cost_of(book: pricing.PriceBook, meta: Meta, at: dt.datetime) -> Decimal | None:
+    """What the provider takes for this answer at today's price; None when nobody knows."""
+    price = book.unit_price(meta.catalog, meta.upstream_model, at)
+    if price is None:
+        return None
+    return pricing.cost(price, meta.prompt_tokens, meta.cached_tokens, meta.completion_tokens)
+
+
+def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEvent:
+    meta = outcome.meta
+    usage = meta.usage if meta else Usage()
+    price = cost_of(book, meta, call.when) if meta else Decimal(0)
+    nothing = Decimal(0)
+    return UsageEvent(
+        id=call.id,
+        request_id=call.request_id,
+        tenant_id=call.principal.tenant_id,
+        key_id=call.principal.key_id,
+        at=call.at,
+        period=int(call.account.period.start.timestamp()),
+        dialect=call.dialect.NAME,
+        outcome=outcome.outcome,
+        model=call.request.model,
+        status=outcome.status,
+        stream=call.request.stream,
+        coalesced=outcome.coalesced,
+        error=outcome.error,
+        provider=meta.provider if meta else outcome.provider,
+        simulated=meta.simulated if meta else False,
+        catalog=meta.catalog if meta else "",
+        upstream_model=meta.upstream_model if meta else "",
+        prompt_tokens=usage.prompt_tokens,
+        cached_tokens=usage.cached_tokens,
+        completion_tokens=usage.completion_tokens,
+        billed_tokens=0 if outcome.is_free else usage.total_tokens,
+        cost_usd=nothing if outcome.is_free else price,
+        saved_usd=price if outcome.is_free else nothing,
+        latency_ms=round(call.elapsed_ms, 3),
+        first_token_ms=_rounded(outcome.first_token_ms),
+        provider_ms=_rounded(outcome.provider_ms),
+        similarity=outcome.similarity,
+        entry_id=meta.entry_id if meta and outcome.is_free else None,
+    )
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
+
+
+def settlement_of(call: Call, outcome: Outcome, event: UsageEvent) -> quota.Settlement:
+    answer = None
+    if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
+        key = keyspace.answer(call.principal.tenant_id, call.fingerprint)
+        answer = quota.Answer(key, outcome.meta.write(), outcome.body, outcome.ttl_s)
+    return quota.settlement(
+        call.account,
+        call.id,
+        held=call.held_tokens,
+        requests=1 if outcome.status < 400 else 0,
+        tokens=event.billed_tokens,
+        event=event.write(),
+        answer=answer,
+    )

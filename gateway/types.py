@@ -1,0 +1,146 @@
+"""The values that go down one call. No behaviour beyond reading themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from billing.quota import NO_WINDOW, Account, Window
+from tenants.principal import Principal
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Reply(NamedTuple):
+    """What goes back to the client. A stream's iterator must be exhausted or closed."""
+
+    status: int
+    headers: Headers
+    body: bytes | AsyncIterator[bytes]
+
+
+class Usage(NamedTuple):
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat request of any dialect, as OpenAI Chat Completions has it.
+
+    `payload` is what the client sent (or what its dialect makes of it): unknown fields are in it, and go upstream.
+    `question` is the last user text when it alone can be compared by meaning, else None.
+    """
+
+    payload: dict[str, Any]
+    model: str
+    stream: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    n: int = 1
+    prompt_tokens: int = 0
+    question: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CacheRules:
+    """What this call may do with the cache: the tenant's settings, narrowed by the request's headers."""
+
+    read_exact: bool = True
+    read_semantic: bool = True
+    write: bool = True
+    max_age_s: float | None = None
+    only_if_cached: bool = False
+    threshold: float = 0.85
+    ttl_s: int = 7 * 86400
+    namespace: str = ""
+    # What an answer from the provider is called: MISS, BYPASS or REFRESH.
+    fresh_outcome: str = "MISS"
+
+
+class Candidate(NamedTuple):
+    """One way to get an answer: a provider and the model to ask it for."""
+
+    provider: ProviderConfig
+    model: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """A provider as the tenant set it up, or the platform's. `api_key` is in the clear here, and only here."""
+
+    name: str
+    kind: str
+    base_url: str = ""
+    api_key: str = dataclasses.field(default="", repr=False)
+    catalog: str = "openai"
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def simulated(self) -> bool:
+        return self.kind == "simulated"
+
+
+class Meta(NamedTuple):
+    """Where an answer came from and what it cost: kept with every cached answer (analytics.events.META_FIELDS)."""
+
+    entry_id: str
+    created_at: float
+    provider: str
+    simulated: bool
+    catalog: str
+    upstream_model: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.prompt_tokens, self.cached_tokens, self.completion_tokens)
+
+    def write(self) -> bytes:
+        return orjson.dumps(self._asdict())
+
+    @classmethod
+    def read(cls, data: bytes | dict[str, Any]) -> Meta:
+        return cls(**(data if isinstance(data, dict) else orjson.loads(data)))
+
+
+@dataclasses.dataclass(slots=True)
+class Call:
+    """One admitted request on its way. Made at the edge; what admission adds is in `hold` and `window`."""
+
+    id: str
+    request_id: str
+    dialect: Any
+    principal: Principal
+    account: Account
+    request: ChatRequest
+    rules: CacheRules
+    candidates: tuple[Candidate, ...]
+    fingerprint: str
+    scope: str | None
+    started: float = dataclasses.field(default_factory=time.perf_counter)
+    at: float = dataclasses.field(default_factory=time.time)
+    held_tokens: int | None = None
+    completion_cap: int | None = None
+    window: Window = NO_WINDOW
+    first_token_ms: float | None = None
+
+    @property
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.started) * 1000
+
+    @property
+    def when(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self.at, dt.UTC)

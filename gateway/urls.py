@@ -1,0 +1,21 @@
+"""The data plane's paths. The edge serves those of `CHAT_PATHS` itself; Django has them too, for `runserver`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from gateway import views
+
+CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
+    "/v1/chat/completions": views.ChatCompletionsView,
+    "/api/v1/chat/completions": views.ChatCompletionsView,
+    "/api/chat": views.SimpleChatView,
+    "/chat": views.SimpleChatView,
+}
+
+urlpatterns = [
+    *(path(at.removeprefix("/"), view.as_view()) for at, view in CHAT_PATHS.items()),
+    path("v1/models", views.ModelsView.as_view()),
+    path("v1/models/<path:model>", views.ModelsView.as_view()),
+    path("v1/usage", views.UsageView.as_view()),
+]

@@ -1,0 +1,142 @@
+"""The data plane's DRF views: async from end to end, without the per-request threads of Django's own handler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.views import APIView
+
+from billing.quota import RedisAway
+from gateway import admission, answers, pipeline, routing, runtime
+from gateway.dialects import openai_chat, simple_chat
+from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
+from gateway.types import Reply
+
+
+class DataPlaneView(APIView):
+    """Authenticates by API key in the pipeline, and answers errors in the dialect's envelope."""
+
+    dialect: Any = openai_chat
+    _view: Any = None
+    authentication_classes = ()
+    permission_classes = ()
+
+    async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """DRF's own would call sync code: negotiation, throttles and parsers, which the pipeline replaces."""
+        headers = headers_of(request)
+        request_id = admission.request_id_of(headers)
+        try:
+            handle = getattr(self, (request.method or "").lower(), None)
+            if request.method not in {"GET", "POST"} or handle is None:
+                raise MethodNotAllowed(f"{request.method} is not possible here.")
+            return response_of(await handle(request, headers, request_id))
+        except GatewayError as error:
+            return response_of(answers.refusal(error, self.dialect, request_id))
+
+    @classmethod
+    def as_async_view(cls) -> Any:
+        """The view function, made once a class: the edge calls it for each request."""
+        if "_view" not in cls.__dict__:
+            cls._view = staticmethod(cls.as_view())
+        return cls._view
+
+
+class ChatCompletionsView(DataPlaneView):
+    """OpenAI Chat Completions. A call that the edge has admitted is on the request; else it goes the whole way."""
+
+    async def post(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        gateway = await runtime.current()
+        call = getattr(request, "call", None)
+        if call is not None:
+            return await pipeline.serve(gateway, call)
+        incoming = admission.Incoming(self.dialect, headers, request.body, request_id)
+        return await pipeline.answer(gateway, incoming)
+
+
+class SimpleChatView(ChatCompletionsView):
+    """`{"message": …}` → `{"response": …}`."""
+
+    dialect = simple_chat
+
+
+def headers_of(request: HttpRequest) -> dict[bytes, bytes]:
+    """As the edge sees them: lower-case bytes."""
+    return {name.lower().encode(): value.encode("latin-1", "replace") for name, value in request.headers.items()}
+
+
+def response_of(reply: Reply) -> HttpResponseBase:
+    response: HttpResponseBase
+    if isinstance(reply.body, bytes):
+        response = HttpResponse(reply.body, status=reply.status)
+    else:
+        response = StreamingHttpResponse(reply.body, status=reply.status)
+    for name, value in reply.headers:
+        response.headers[name.decode()] = value.decode()
+    return response
+
+
+class ModelsView(DataPlaneView):
+    """The models that can be asked for, in OpenAI's shape."""
+
+    async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        gateway = await runtime.current()
+        principal = await admission.authenticate(gateway, headers)
+        names = routing.model_names(await gateway.setups.of(principal), principal)
+        wanted = self.kwargs.get("model")
+        models = [
+            {"id": name, "object": "model", "created": 0, "owned_by": provider}
+            for name, provider in names.items()
+            if wanted in (None, name)
+        ]
+        if wanted is None:
+            return json_reply({"object": "list", "data": models}, request_id)
+        if not models:
+            raise ModelNotFound(f"There is no model “{wanted}” here.", param="model")
+        return json_reply(models[0], request_id)
+
+
+class UsageView(DataPlaneView):
+    """What is used of this period's quota, and what is left."""
+
+    async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        gateway = await runtime.current()
+        principal = await admission.authenticate(gateway, headers)
+        account = gateway.account_of(principal)
+        try:
+            requests, tokens = await gateway.quota.used(account)
+        except RedisAway:
+            raise Unavailable("The counters cannot be read right now; try again.", retry_after_s=2) from None
+        return json_reply(
+            {
+                "plan": principal.plan,
+                "period": {"start": account.period.start.isoformat(), "end": account.period.end.isoformat()},
+                "requests": _share(requests, principal.limits.monthly_requests),
+                "tokens": _share(tokens, principal.limits.monthly_tokens),
+            },
+            request_id,
+        )
+
+
+def _share(used: int, limit: int | None) -> dict[str, int | float | None]:
+    """Without a limit, what is left and the percentage are null."""
+    if limit is None:
+        return {"used": used, "limit": None, "remaining": None, "percent": None}
+    percent = round(100 * used / limit, 2) if limit else 100.0
+    return {"used": used, "limit": limit, "remaining": max(0, limit - used), "percent": percent}
+
+
+def json_reply(value: object, request_id: str) -> Reply:
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
+    return Reply(200, headers, orjson.dumps(value))
+
+
+class UnknownPathView(DataPlaneView):
+    """404 in the API's envelope, not as a page."""
+
+    async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        raise NotFound(f"There is nothing at {request.path}. /api/docs/ lists what there is.")
+
+    post = get

@@ -1,0 +1,53 @@
+"""Real Postgres, Redis and embedding model; nothing is rolled back, so every test makes tenants of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """One test database for the whole run. Servers in other processes see what tests write."""
+    with django_db_blocker.unblock():
+        yield
+
+
+class Workspace(NamedTuple):
+    """A tenant with its owner, and a key as the owner was shown it."""
+
+    tenant: Any
+    owner: Any
+    api_key: Any
+    key: str
+
+
+@pytest.fixture
+def make_workspace() -> Callable[..., Workspace]:
+    """`make_workspace(plan="scale", monthly_requests=100)`: single limits replace the plan's."""
+
+    def make(plan: str = "scale", **overrides: int | None) -> Workspace:
+        from billing import subscriptions
+        from tenants import registration
+
+        registered = registration.register(f"{uuid.uuid4().hex[:12]}@example.com", password="correct horse 9 battery")
+        subscriptions.change_plan(registered.tenant, plan, overrides=overrides)
+        return Workspace(registered.tenant, registered.user, registered.issued.key, registered.issued.text)
+
+    return make
+
+
+@pytest.fixture
+def alice(make_workspace: Callable[..., Workspace]) -> Workspace:
+    """Owns a workspace on Scale."""
+    return make_workspace()
+
+
+@pytest.fixture
+def mallory(make_workspace: Callable[..., Workspace]) -> Workspace:
+    """Owns another workspace, and wants what is Alice's."""
+    return make_workspace()
