@@ -1,0 +1,2 @@
+def WorkspaceMiddleware(get_response):
+    return get_response

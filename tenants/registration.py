@@ -1,0 +1,36 @@
+"""Signs people up: a user, a workspace, a first key; all of it or nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db import IntegrityError, transaction
+
+from tenants import apikeys, provisioning
+from tenants.apikeys import Issued
+from tenants.models import Tenant, User
+
+
+class EmailTaken(ValueError):
+    """There is an account with this address."""
+
+
+class Registered(NamedTuple):
+    user: User
+    tenant: Tenant
+    issued: Issued
+
+
+def register(email: str, *, password: str | None = None, name: str = "", ip: str | None = None) -> Registered:
+    """Raises EmailTaken. Email and password must have been validated. Without a password nobody can log in yet."""
+    email = email.strip().lower()
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(email, password)
+        except IntegrityError:
+            raise EmailTaken(f"There is an account for {email} already. Log in to create another key.") from None
+        workspace = name.strip() or email.partition("@")[0]
+        tenant = provisioning.create_tenant(name=workspace[:120], email=email, owner=user, ip=ip)
+        issued = apikeys.issue(tenant, created_by=user, ip=ip)
+    return Registered(user, tenant, issued)
