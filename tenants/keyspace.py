@@ -23,8 +23,9 @@ def usage_stream(partition: int) -> str:
     return f"{{p{partition}}}:usage"
 
 
-def dead_letters(partition: int) -> str:
-    return f"{{p{partition}}}:usage:dead"
+def dead_letters_of(stream: str) -> str:
+    """Where the events of a usage stream go that cannot be booked."""
+    return f"{stream}:dead"
 
 
 def quota(tenant_id: int, period: str) -> str:

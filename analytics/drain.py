@@ -1,0 +1,268 @@
+"""Moves usage events from the Redis streams to Postgres: records, rollups and ledger of a tenant in one transaction.
+
+Events are acknowledged after the commit and counted by their id, so that a worker may die at any point: nothing is
+lost, and nothing counts twice. What cannot be read goes to the dead letters, with the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import logging
+import os
+import socket
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import redis
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+from psycopg import sql
+
+from analytics import live, rollups
+from analytics.events import HIT_EXACT, Malformed, UsageEvent
+from analytics.models import UsageRecord
+from billing import pricing
+from billing.models import LedgerEntry
+from tenants import keyspace
+from tenants.db import table
+from tenants.models import ApiKey, Tenant
+
+logger = logging.getLogger(__name__)
+
+GROUP = "nexus"
+BATCH = 500
+# Events that a worker took and did not acknowledge for this long are another's to do.
+ABANDONED_MS = 30_000
+# `last_used_at` of a key is no more exact than this.
+LAST_USED_EVERY = dt.timedelta(minutes=1)
+
+Fields = dict[bytes, bytes]
+
+
+class Delivery(NamedTuple):
+    """One stream entry, and the event in it."""
+
+    stream: str
+    id: bytes
+    fields: Fields
+    event: UsageEvent
+
+
+class Drain:
+    """One pass over all partitions."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}"
+        self._book = pricing.load_book()
+
+    def run(self) -> int:
+        """Until the streams are empty; the number of records written."""
+        written = 0
+        while True:
+            taken, deliveries = self._take()
+            if not taken:
+                return written
+            for tenant_id, group in _by_tenant(deliveries).items():
+                written += self._book_tenant(tenant_id, group)
+
+    def _take(self) -> tuple[int, list[Delivery]]:
+        """The next events of every partition, abandoned ones first."""
+        streams = [keyspace.usage_stream(partition) for partition in range(keyspace.PARTITIONS)]
+        # One command a stream: on a Redis Cluster each is on a node of its own.
+        with self._redis.pipeline(transaction=False) as pipe:
+            for stream in streams:
+                pipe.xlen(stream)
+            busy = [stream for stream, length in zip(streams, pipe.execute(), strict=True) if length]
+        taken, deliveries = 0, []
+        for stream in busy:
+            entries = self._read(stream)
+            taken += len(entries)
+            deliveries += self._readable(stream, entries)
+        return taken, deliveries
+
+    def _read(self, stream: str) -> list[tuple[bytes, Fields]]:
+        try:
+            claimed = self._redis.xautoclaim(stream, GROUP, self._consumer, ABANDONED_MS, count=BATCH)[1]
+            entries = [(entry_id, fields) for entry_id, fields in claimed if fields]
+            if not entries:
+                replies = self._redis.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=BATCH)
+                entries = replies[0][1] if replies else []
+            return entries
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            self._make_group(stream)
+            return self._read(stream)
+
+    def _make_group(self, stream: str) -> None:
+        try:
+            self._redis.xgroup_create(stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            # Another worker was faster.
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def _readable(self, stream: str, entries: Iterable[tuple[bytes, Fields]]) -> list[Delivery]:
+        deliveries = []
+        for entry_id, fields in entries:
+            try:
+                deliveries.append(Delivery(stream, entry_id, fields, UsageEvent.read(fields)))
+            except Malformed as error:
+                self._bury(stream, entry_id, fields, f"malformed: {error}")
+        return deliveries
+
+    def _book_tenant(self, tenant_id: int, deliveries: list[Delivery]) -> int:
+        tenant = Tenant.objects.filter(pk=tenant_id).first()
+        if tenant is None:
+            for delivery in deliveries:
+                self._bury(delivery.stream, delivery.id, delivery.fields, f"there is no tenant {tenant_id}")
+            return 0
+        try:
+            records = book(tenant, [self._priced(delivery.event) for delivery in deliveries])
+        except DatabaseError as error:
+            return self._book_one_by_one(tenant, deliveries, error)
+        self._acknowledge(deliveries)
+        if records:
+            live.publish(tenant, records)
+        return len(records)
+
+    def _book_one_by_one(self, tenant: Tenant, deliveries: list[Delivery], error: DatabaseError) -> int:
+        """Finds the event that Postgres will not take; when it takes none, it is not the events' fault."""
+        if connection.connection is None or connection.connection.closed or not connection.is_usable():
+            raise error
+        if len(deliveries) == 1:
+            logger.error("usage event of %s cannot be booked: %s", tenant, error)
+            if _is_the_events_fault(error):
+                only = deliveries[0]
+                self._bury(only.stream, only.id, only.fields, str(error))
+            return 0
+        return sum(self._book_tenant(tenant.pk, [delivery]) for delivery in deliveries)
+
+    def _priced(self, event: UsageEvent) -> UsageEvent:
+        """An exact hit's saving: its event was written before anybody had looked at the entry."""
+        if event.outcome != HIT_EXACT or event.coalesced:
+            return event
+        price = self._book.unit_price(event.catalog, event.upstream_model, _when(event))
+        saved = None
+        if price is not None:
+            saved = pricing.cost(price, event.prompt_tokens, event.cached_tokens, event.completion_tokens)
+        return dataclasses.replace(event, saved_usd=saved, cost_usd=None if saved is None else saved * 0)
+
+    def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        by_stream: dict[str, list[bytes]] = defaultdict(list)
+        for delivery in deliveries:
+            by_stream[delivery.stream].append(delivery.id)
+        for stream, ids in by_stream.items():
+            with self._redis.pipeline(transaction=True) as pipe:
+                pipe.xack(stream, GROUP, *ids)
+                pipe.xdel(stream, *ids)
+                pipe.execute()
+
+    def _bury(self, stream: str, entry_id: bytes, fields: Fields, reason: str) -> None:
+        logger.error("usage event %s of %s goes to the dead letters: %s", entry_id.decode(), stream, reason)
+        grave = keyspace.dead_letters_of(stream)
+        with self._redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(grave, {**fields, b"reason": reason[:500].encode()}, maxlen=100_000, approximate=True)
+            pipe.xack(stream, GROUP, entry_id)
+            pipe.xdel(stream, entry_id)
+            pipe.execute()
+
+
+def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
+    """Writes what is new among the events; returns that. One transaction."""
+    with transaction.atomic():
+        new_ids = _insert_records(tenant.schema_name, events)
+        new = [event for event in {event.id: event for event in events}.values() if uuid.UUID(event.id) in new_ids]
+        if new:
+            rollups.add(tenant.schema_name, new)
+            _book_ledger(tenant, new)
+            _touch_keys(new)
+    return new
+
+
+_COLUMNS = tuple(field.column for field in UsageRecord._meta.concrete_fields)
+
+
+def _insert_records(schema: str, events: Sequence[UsageEvent]) -> set[uuid.UUID]:
+    query = sql.SQL("INSERT INTO {} ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id").format(
+        table(schema, UsageRecord._meta.db_table),
+        sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
+        sql.SQL(", ").join(
+            [sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)))] * len(events)
+        ),
+    )
+    values = [value for event in events for value in _row(event)]
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _row(event: UsageEvent) -> list[Any]:
+    values: dict[str, Any] = {
+        "id": uuid.UUID(event.id),
+        "at": _when(event),
+        "period_start": _period(event),
+        "entry_id": uuid.UUID(event.entry_id) if event.entry_id else None,
+    }
+    return [values[name] if name in values else getattr(event, name) for name in _COLUMNS]
+
+
+def _book_ledger(tenant: Tenant, events: Sequence[UsageEvent]) -> None:
+    """One row for each key and period: what the tenant owes and has saved by these events."""
+    sums: dict[tuple[int, dt.datetime], LedgerEntry] = {}
+    batch = uuid.uuid4()
+    for event in events:
+        entry = sums.setdefault(
+            (event.key_id, _period(event)),
+            LedgerEntry(
+                tenant=tenant,
+                key_id=event.key_id,
+                batch=batch,
+                period_start=_period(event),
+                requests=0,
+                tokens=0,
+                cost_usd=0,
+                saved_usd=0,
+            ),
+        )
+        entry.requests += event.status < 400
+        entry.tokens += event.billed_tokens
+        entry.cost_usd += event.cost_usd or 0
+        entry.saved_usd += event.saved_usd or 0
+    LedgerEntry.objects.bulk_create(sums.values())
+
+
+def _touch_keys(events: Sequence[UsageEvent]) -> None:
+    """Not worth a revocation: no receiver of save() is called."""
+    now = timezone.now()
+    ids = sorted({event.key_id for event in events})
+    stale = ApiKey.objects.filter(pk__in=ids).exclude(last_used_at__gt=now - LAST_USED_EVERY)
+    # Two workers that touch the same keys must take their locks in one order, or not wait for each other.
+    locked = stale.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True)
+    if locked := list(locked):
+        ApiKey.objects.filter(pk__in=locked).update(last_used_at=now)
+
+
+def _by_tenant(deliveries: Iterable[Delivery]) -> dict[int, list[Delivery]]:
+    groups: dict[int, list[Delivery]] = defaultdict(list)
+    for delivery in deliveries:
+        groups[delivery.event.tenant_id].append(delivery)
+    return groups
+
+
+def _is_the_events_fault(error: DatabaseError) -> bool:
+    """Class 22 (data) and 23 (constraint) of SQLSTATE."""
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    return state[:2] in {"22", "23"}
+
+
+def _when(event: UsageEvent) -> dt.datetime:
+    return dt.datetime.fromtimestamp(event.at, dt.UTC)
+
+
+def _period(event: UsageEvent) -> dt.datetime:
+    return dt.datetime.fromtimestamp(event.period, dt.UTC)

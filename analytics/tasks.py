@@ -1,0 +1,61 @@
+"""Celery's part: draining the usage streams, and letting old records go."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+import redis
+from celery import shared_task
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.utils import timezone
+from psycopg import sql
+
+from analytics.drain import Drain
+from analytics.models import MINUTE_S
+from billing.models import Subscription
+from tenants.db import table
+
+logger = logging.getLogger(__name__)
+
+PURGE_BATCH = 5_000
+MINUTES_ARE_KEPT = dt.timedelta(hours=48)
+
+
+@shared_task
+def drain_usage() -> int:
+    """Books what waits in the usage streams; the number of new records. Any number may run at once."""
+    close_old_connections()
+    with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, protocol=2) as client:
+        return Drain(client).run()
+
+
+@shared_task
+def purge_records() -> int:
+    """Deletes records older than their plan's retention, and minute sums of the day before yesterday."""
+    close_old_connections()
+    deleted, now = 0, timezone.now()
+    subscriptions = Subscription.objects.select_related("tenant", "plan").order_by("tenant_id")
+    for subscription in subscriptions.iterator():
+        schema = subscription.tenant.schema_name
+        before = now - dt.timedelta(days=subscription.plan.retention_days)
+        deleted += _delete(schema, "analytics_usagerecord", sql.SQL("at < %s"), [before])
+        deleted += _delete(
+            schema, "analytics_usagerollup", sql.SQL("width_s = %s AND bucket < %s"), [MINUTE_S, now - MINUTES_ARE_KEPT]
+        )
+    return deleted
+
+
+def _delete(schema: str, name: str, condition: sql.SQL, values: list[object]) -> int:
+    """In small batches, each committed: other writers never wait long."""
+    query = sql.SQL("DELETE FROM {0} WHERE ctid IN (SELECT ctid FROM {0} WHERE {1} LIMIT {2})").format(
+        table(schema, name), condition, sql.Literal(PURGE_BATCH)
+    )
+    deleted = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(query, values)
+            deleted += cursor.rowcount
+            if cursor.rowcount < PURGE_BATCH:
+                return deleted
