@@ -89,7 +89,7 @@ class Drain:
             claimed = self._redis.xautoclaim(stream, GROUP, self._consumer, ABANDONED_MS, count=BATCH)[1]
             entries = [(entry_id, fields) for entry_id, fields in claimed if fields]
             if not entries:
-                replies = self._redis.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=BATCH)
+                replies: Any = self._redis.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=BATCH)
                 entries = replies[0][1] if replies else []
             return entries
         except redis.ResponseError as error:
@@ -166,7 +166,8 @@ class Drain:
         logger.error("usage event %s of %s goes to the dead letters: %s", entry_id.decode(), stream, reason)
         grave = keyspace.dead_letters_of(stream)
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(grave, {**fields, b"reason": reason[:500].encode()}, maxlen=100_000, approximate=True)
+            letter: dict[Any, Any] = {**fields, b"reason": reason[:500].encode()}
+            pipe.xadd(grave, letter, maxlen=100_000, approximate=True)
             pipe.xack(stream, GROUP, entry_id)
             pipe.xdel(stream, entry_id)
             pipe.execute()
@@ -184,7 +185,7 @@ def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
     return new
 
 
-_COLUMNS = tuple(field.column for field in UsageRecord._meta.concrete_fields)
+_COLUMNS = tuple(str(field.column) for field in UsageRecord._meta.concrete_fields)
 
 
 def _insert_records(schema: str, events: Sequence[UsageEvent]) -> set[uuid.UUID]:
@@ -242,8 +243,7 @@ def _touch_keys(events: Sequence[UsageEvent]) -> None:
     ids = sorted({event.key_id for event in events})
     stale = ApiKey.objects.filter(pk__in=ids).exclude(last_used_at__gt=now - LAST_USED_EVERY)
     # Two workers that touch the same keys must take their locks in one order, or not wait for each other.
-    locked = stale.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True)
-    if locked := list(locked):
+    if locked := list(stale.order_by("pk").select_for_update(skip_locked=True).values_list("pk", flat=True)):
         ApiKey.objects.filter(pk__in=locked).update(last_used_at=now)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from typing import Any
 
 import redis
 from celery import shared_task
@@ -28,7 +29,8 @@ def drain_usage() -> int:
     """Books what waits in the usage streams; the number of new records. Any number may run at once."""
     close_old_connections()
     with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, protocol=2) as client:
-        return Drain(client).run()
+        booked: int = Drain(client).run()
+        return booked
 
 
 @shared_task
@@ -47,7 +49,7 @@ def purge_records() -> int:
     return deleted
 
 
-def _delete(schema: str, name: str, condition: sql.SQL, values: list[object]) -> int:
+def _delete(schema: str, name: str, condition: sql.SQL, values: list[Any]) -> int:
     """In small batches, each committed: other writers never wait long."""
     query = sql.SQL("DELETE FROM {0} WHERE ctid IN (SELECT ctid FROM {0} WHERE {1} LIMIT {2})").format(
         table(schema, name), condition, sql.Literal(PURGE_BATCH)

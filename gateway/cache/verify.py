@@ -1,5 +1,0 @@
-from typing import Any
-
-
-def check(query: str, cached: str) -> Any:
-    return None

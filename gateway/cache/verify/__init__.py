@@ -1,0 +1,51 @@
+"""Decides whether two questions that look alike may share an answer: guards, each of which can only say no. Pure.
+
+Cosine similarity does not see a swapped number, name or direction. A guard looks for one kind of conflict, in text of
+any case, and gives its reason in words. English; where a guard does not understand a text it stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gateway.cache.verify import numbers, order, wording
+from gateway.cache.verify.text import Text
+
+
+class Refusal(NamedTuple):
+    """Which guard refuses, and why: one phrase that a page can show."""
+
+    guard: str
+    reason: str
+
+
+Guard = Callable[[Text, Text], str | None]
+
+# In the order in which they are asked: cheap and certain ones first.
+GUARDS: tuple[tuple[str, Guard], ...] = (
+    ("number", numbers.numbers_differ),
+    ("code", numbers.codes_differ),
+    ("negation", wording.negation_differs),
+    ("antonym", wording.antonyms),
+    ("direction", order.direction_differs),
+    ("time", wording.times_differ),
+    ("wh", wording.questions_differ),
+    ("entity", wording.entities_differ),
+)
+# Nobody needs a verdict on more words, and every guard's time grows with them.
+MAX_WORDS = 400
+
+
+def check(query: str, cached: str) -> Refusal | None:
+    """The first conflict, or None: the cached question's answer may be given."""
+    a, b = Text.parse(query), Text.parse(cached)
+    if a.raw == b.raw:
+        return None
+    if len(a.words) > MAX_WORDS or len(b.words) > MAX_WORDS:
+        return Refusal("length", f"more than {MAX_WORDS} words cannot be compared")
+    for name, guard in GUARDS:
+        reason = guard(a, b)
+        if reason is not None:
+            return Refusal(name, reason)
+    return None
