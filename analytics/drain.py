@@ -127,7 +127,7 @@ class Drain:
             return self._book_one_by_one(tenant, deliveries, error)
         self._acknowledge(deliveries)
         if records:
-            live.publish(tenant, records)
+            live.publish(tenant)
         return len(records)
 
     def _book_one_by_one(self, tenant: Tenant, deliveries: list[Delivery], error: DatabaseError) -> int:

@@ -58,6 +58,7 @@ def _delete(schema: str, name: str, condition: sql.SQL, values: list[Any]) -> in
     while True:
         with connection.cursor() as cursor:
             cursor.execute(query, values)
-            deleted += cursor.rowcount
-            if cursor.rowcount < PURGE_BATCH:
+            gone: int = cursor.rowcount
+            deleted += gone
+            if gone < PURGE_BATCH:
                 return deleted

@@ -1,1 +1,5 @@
-urlpatterns: list = []
+from django.urls import path
+
+from analytics import views
+
+urlpatterns = [path("t/<slug:slug>/", views.dashboard, name="dashboard")]

@@ -27,6 +27,7 @@ def _purge(schema: str) -> int:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(query)
-            deleted += cursor.rowcount
-            if cursor.rowcount < PURGE_BATCH:
+            gone: int = cursor.rowcount
+            deleted += gone
+            if gone < PURGE_BATCH:
                 return deleted

@@ -8,11 +8,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 # Before anything imports a model.
 django_app = get_asgi_application()
 
-from analytics.routing import websocket_urlpatterns  # noqa: E402
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+from analytics.routing import websocket_urlpatterns  # noqa: E402
 from gateway.edge import Edge  # noqa: E402
 
 application = Edge(

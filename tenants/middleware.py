@@ -1,2 +1,52 @@
-def WorkspaceMiddleware(get_response):
-    return get_response
+"""`/t/<slug>/…`: from the logged-in user to the workspace, and into its schema for the length of the view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.defaults import page_not_found
+
+from tenants.db import schema_of
+from tenants.models import Membership, User
+
+PREFIX = "/t/"
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class WorkspaceRequest(HttpRequest):
+    """A request to a page of a workspace: what the middleware has put on it."""
+
+    membership: Membership
+
+
+class WorkspaceMiddleware:
+    """Strangers and unknown workspaces look alike: 404."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith(PREFIX):
+            return self.get_response(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        slug = request.path_info.removeprefix(PREFIX).partition("/")[0]
+        membership = find_membership(request.user, slug)
+        if membership is None:
+            return not_found(request)
+        cast(WorkspaceRequest, request).membership = membership
+        with schema_of(membership.tenant):
+            return self.get_response(request)
+
+
+def find_membership(user: User, slug: str) -> Membership | None:
+    return Membership.objects.select_related("tenant", "user").filter(user=user, tenant__slug=slug).first()
+
+
+def not_found(request: HttpRequest) -> HttpResponseBase:
+    return page_not_found(request, Http404())

@@ -146,7 +146,7 @@ def _within(a: str, b: str, most: int) -> bool:
     """Damerau-Levenshtein distance (adjacent letters swapped count once) of at most `most`."""
     if abs(len(a) - len(b)) > most:
         return False
-    before, last = list(range(len(b) + 1)), []
+    before, last = list(range(len(b) + 1)), list[int]()
     for i, left in enumerate(a, 1):
         row = [i]
         for j, right in enumerate(b, 1):

@@ -1,0 +1,59 @@
+"""Where a request comes from, and how many workspaces one address may register."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import logging
+
+import redis
+from django.conf import settings
+from django.http import HttpRequest
+
+from tenants import keyspace
+
+logger = logging.getLogger(__name__)
+
+WINDOW_S = 3600
+
+
+class TooManyRegistrations(Exception):
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too many workspaces were registered from this address. Try again later.")
+        self.retry_after_s = retry_after_s
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The peer's, or what our own proxy says that its peer was: the last hop, the only one that it wrote itself."""
+    address = request.META.get("REMOTE_ADDR") or None
+    if settings.TRUST_PROXY and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR")):
+        address = forwarded.rpartition(",")[2].strip()
+    try:
+        return str(ipaddress.ip_address(address)) if address else None
+    except ValueError:
+        return None
+
+
+@functools.cache
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+def count_registration(address: str | None) -> None:
+    """Raises TooManyRegistrations. Without Redis registration goes on: sign-up matters more than its limit."""
+    limit = settings.REGISTRATIONS_PER_HOUR
+    if not limit or address is None or ipaddress.ip_address(address).is_loopback:
+        return
+    key = keyspace.registrations(address)
+    try:
+        with _client().pipeline(transaction=True) as pipe:
+            # Sets the hour with the first registration only.
+            pipe.set(key, 0, ex=WINDOW_S, nx=True)
+            pipe.incr(key)
+            pipe.ttl(key)
+            _, count, ttl_s = pipe.execute()
+    except redis.RedisError as error:
+        logger.error("registrations are not limited while Redis is away: %s", error)
+        return
+    if count > limit:
+        raise TooManyRegistrations(ttl_s)

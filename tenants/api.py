@@ -1,0 +1,97 @@
+"""The management API of this app: registration. Errors come in OpenAI's envelope, as on the data plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from tenants import addresses, registration
+
+
+class RegisterSerializer(serializers.Serializer[Any]):
+    email = serializers.EmailField(max_length=254)
+    name = serializers.CharField(max_length=120, required=False, help_text="The workspace's name.")
+    password = serializers.CharField(
+        max_length=128, required=False, trim_whitespace=False, help_text="For logging in on the dashboard."
+    )
+
+    def validate_password(self, value: str) -> str:
+        try:
+            validate_password(value)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.messages) from error
+        return value
+
+
+class RegisteredSerializer(serializers.Serializer[Any]):
+    api_key = serializers.CharField(help_text="Shown once: keep it.")
+    tenant = serializers.CharField()
+    plan = serializers.CharField()
+    base_url = serializers.URLField()
+    dashboard_url = serializers.URLField()
+
+
+class RegisterView(APIView):
+    """Makes a workspace with its first API key."""
+
+    @extend_schema(request=RegisterSerializer, responses={201: RegisteredSerializer})
+    def post(self, request: Request) -> Response:
+        serializer = RegisterSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        address = addresses.client_address(request)
+        try:
+            addresses.count_registration(address)
+            made = registration.register(**serializer.validated_data, ip=address)
+        except addresses.TooManyRegistrations as error:
+            return _error(429, str(error), "rate_limit_error", "rate_limit_exceeded", retry_after_s=error.retry_after_s)
+        except registration.EmailTaken as error:
+            return _error(409, str(error), "invalid_request_error", "email_taken", param="email")
+        return Response(
+            {
+                "api_key": made.issued.text,
+                "tenant": made.tenant.slug,
+                "plan": made.tenant.subscription.plan_id,
+                "base_url": f"{settings.PUBLIC_URL}/v1",
+                "dashboard_url": f"{settings.PUBLIC_URL}/t/{made.tenant.slug}/",
+            },
+            status=201,
+        )
+
+
+def _error(
+    status: int, message: str, type: str, code: str, *, param: str | None = None, retry_after_s: int | None = None
+) -> Response:
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
+    body = {"error": {"message": message, "type": type, "param": param, "code": code}}
+    return Response(body, status=status, headers=headers)
+
+
+def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exceptions in the envelope that clients of the data plane know."""
+    if not isinstance(error, APIException):
+        return None
+    set_rollback()
+    param, message = _first(error.detail)
+    code = error.get_codes() if isinstance(error.detail, str) else error.default_code
+    kind = "invalid_request_error" if error.status_code < 500 else "server_error"
+    return _error(error.status_code, f"`{param}`: {message}" if param else message, kind, str(code), param=param)
+
+
+def _first(detail: Any) -> tuple[str | None, str]:
+    """The first field that is wrong, and why."""
+    if isinstance(detail, dict):
+        name, inner = next(iter(detail.items()))
+        _, message = _first(inner)
+        return (None if name == "non_field_errors" else str(name)), message
+    if isinstance(detail, list):
+        return None, _first(detail[0])[1]
+    return None, str(detail)
