@@ -42,15 +42,14 @@ def pending_schemas() -> tuple[bool, int]:
 def migrate(log: TextIO) -> None:
     public, tenants = pending_schemas()
     if public:
-        with step("Database tables"):
-            call_command("migrate_schemas", shared=True, interactive=False, stdout=log, stderr=log)
+        run("Database tables", log, "migrate_schemas", shared=True, interactive=False)
     if tenants:
-        with step(f"Tables of {tenants} tenants"):
-            call_command("migrate_schemas", tenant=True, interactive=False, stdout=log, stderr=log)
+        run(f"Tables of {tenants} tenants", log, "migrate_schemas", tenant=True, interactive=False)
 
 
 def run(title: str, log: TextIO, command: str, **options: Any) -> None:
-    with step(title):
+    # Some commands print past the streams they are given.
+    with step(title), contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         call_command(command, stdout=log, stderr=log, **options)
 
 
@@ -59,12 +58,10 @@ def main(arguments: list[str]) -> int:
         django.setup()
     with open(settings.VAR_DIR / "log" / "prepare.log", "a", encoding="utf-8") as log:
         try:
-            # Some commands print past the streams they are given.
-            with contextlib.redirect_stderr(log):
-                migrate(log)
-                run("Static files", log, "collectstatic", interactive=False, verbosity=0)
-                if "--demo" in arguments:
-                    run("Demo tenant", log, "demo")
+            migrate(log)
+            run("Static files", log, "collectstatic", interactive=False, verbosity=0)
+            if "--demo" in arguments:
+                run("Demo tenant", log, "demo")
         except Exception as error:
             traceback.print_exc(file=log)
             print(f"{type(error).__name__}: {error}".splitlines()[0], file=sys.stderr)

@@ -104,7 +104,7 @@ function showChart(series) {
       cursor: { show: false },
       legend: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(5, high * 1.1)] } },
-      axes: [{ ...axis, grid: { show: false } }, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] }],
+      axes: [{ ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, 16)) }, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] }],
       series: [{}, layer("misses", COLORS.miss), layer("semantic hits", COLORS.semantic), layer("exact hits", COLORS.exact)],
     },
     data,

@@ -1,0 +1,154 @@
+"""Sends the questions, keeping their order as far as concurrency allows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import orjson
+
+from nexus.replay.report import Answer, Report
+
+MAX_WAITS = 20
+TIMEOUT_S = 180.0
+
+
+class Question(NamedTuple):
+    text: str
+    cluster: str | None
+
+
+class BadFile(ValueError):
+    """The file is not what a replay can play; the message names the line."""
+
+
+def read(path: Path, limit: int | None = None) -> list[Question]:
+    """JSON lines with `q` and, if wrong hits shall be counted, `cluster`. Raises BadFile."""
+    questions = []
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if limit is not None and len(questions) >= limit:
+                    break
+                if line.strip():
+                    questions.append(_question(path, number, line))
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror}.") from error
+    if not questions:
+        raise BadFile(f"{path} holds no questions.")
+    return questions
+
+
+def _question(path: Path, number: int, line: bytes) -> Question:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise BadFile(f"{path}, line {number} is not JSON: {error}.") from error
+    if not isinstance(row, dict) or not isinstance(row.get("q"), str):
+        raise BadFile(f'{path}, line {number} needs a text "q", as in {{"q": "How do I make tea?"}}.')
+    cluster = row.get("cluster")
+    return Question(row["q"], None if cluster is None else str(cluster))
+
+
+class Target(NamedTuple):
+    url: str
+    key: str
+    model: str
+    namespace: str
+    stream: bool
+
+
+class Player:
+    def __init__(self, target: Target, report: Report, on_progress: Callable[[int], None]) -> None:
+        self._target = target
+        self._report = report
+        self._on_progress = on_progress
+        self._headers = {"Authorization": f"Bearer {target.key}", "Content-Type": "application/json"}
+        if target.namespace:
+            self._headers["X-Nexus-Cache-Namespace"] = target.namespace
+
+    async def play(self, questions: list[Question], concurrency: int) -> None:
+        """Stops early when it is cancelled; the report then holds what was answered."""
+        began = time.perf_counter()
+        waiting = iter(questions)
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency), timeout=timeout) as session,
+                asyncio.TaskGroup() as group,
+            ):
+                for _ in range(concurrency):
+                    group.create_task(self._work(session, waiting))
+        finally:
+            self._report.elapsed_s = time.perf_counter() - began
+
+    async def _work(self, session: aiohttp.ClientSession, waiting: Iterator[Question]) -> None:
+        for question in waiting:
+            try:
+                await self._ask(session, question)
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                self._report.fail(f"{type(error).__name__}: {error}")
+            self._on_progress(1)
+
+    async def _ask(self, session: aiohttp.ClientSession, question: Question) -> None:
+        body = {"model": self._target.model, "messages": [{"role": "user", "content": question.text}]}
+        if self._target.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        data = orjson.dumps(body)
+        for _ in range(MAX_WAITS):
+            began = time.perf_counter()
+            async with session.post(
+                f"{self._target.url}/v1/chat/completions", data=data, headers=self._headers
+            ) as response:
+                raw = await response.read()
+                if response.status == 429 and "retry-after" in response.headers:
+                    self._report.waits += 1
+                    await asyncio.sleep(min(60.0, float(response.headers["retry-after"])))
+                    continue
+                latency_ms = (time.perf_counter() - began) * 1000
+                if response.status != 200:
+                    self._report.fail(f"{response.status} {_message(raw)}")
+                    return
+                self._report.add(self._answer(question, response, raw, latency_ms))
+                return
+        self._report.fail(f"still refused by a rate limit after {MAX_WAITS} waits")
+
+    def _answer(self, question: Question, response: aiohttp.ClientResponse, raw: bytes, latency_ms: float) -> Answer:
+        usage = _streamed_usage(raw) if self._target.stream else orjson.loads(raw).get("usage") or {}
+        return Answer(
+            tier=response.headers.get("x-cache", "?"),
+            latency_ms=latency_ms,
+            entry_id=response.headers.get("x-nexus-cache-id", ""),
+            cluster=question.cluster,
+            tokens=int(usage.get("total_tokens") or 0),
+            cost_usd=_usd(response.headers.get("x-nexus-cost-usd")),
+            saved_usd=_usd(response.headers.get("x-nexus-saved-usd")),
+        )
+
+
+def _streamed_usage(raw: bytes) -> dict[str, int]:
+    if not raw.rstrip().endswith(b"data: [DONE]"):
+        raise ValueError("the stream broke off")
+    for line in reversed(raw.splitlines()):
+        if line.startswith(b"data: {"):
+            return orjson.loads(line[6:]).get("usage") or {}
+    return {}
+
+
+def _usd(text: str | None) -> Decimal | None:
+    try:
+        return Decimal(text or "")
+    except InvalidOperation:
+        return None
+
+
+def _message(raw: bytes) -> str:
+    try:
+        return str(orjson.loads(raw)["error"]["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return raw[:100].decode(errors="replace")
