@@ -56,7 +56,9 @@ def run(title: str, log: TextIO, command: str, **options: Any) -> None:
 def main(arguments: list[str]) -> int:
     with step("Django"):
         django.setup()
-    with open(settings.VAR_DIR / "log" / "prepare.log", "a", encoding="utf-8") as log:
+    logs = settings.VAR_DIR / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    with open(logs / "prepare.log", "a", encoding="utf-8") as log:
         try:
             migrate(log)
             run("Static files", log, "collectstatic", interactive=False, verbosity=0)

@@ -98,7 +98,8 @@ class Report:
 
     def table(self) -> str:
         lines = [
-            f"{'':14}{'requests':>10}{'share':>9}{'wrong':>8}{'wrong/hits':>12}{'p50 ms':>10}{'p95 ms':>10}{'p99 ms':>10}"
+            f"{'':14}{'requests':>10}{'share':>9}{'wrong':>8}{'wrong/hits':>12}"
+            + "".join(f"{f'p{percent} ms':>10}" for percent in PERCENTILES)
         ]
         for tier in TIERS:
             if values := self.latencies_ms.get(tier):
@@ -110,9 +111,11 @@ class Report:
         speed = self.answered / self.elapsed_s if self.elapsed_s else 0.0
         lines += [
             "",
-            f"answered {self.answered:,} in {self.elapsed_s:.1f} s ({speed:.0f} a second); waited for a rate limit {self.waits:,} times",
+            f"answered {self.answered:,} in {self.elapsed_s:.1f} s ({speed:.0f} a second);"
+            f" waited for a rate limit {self.waits:,} times",
             f"tokens: {self.tokens['cache']:,} from the cache, {self.tokens['provider']:,} from the provider",
-            f"dollars: {self.saved_usd:f} saved, {self.cost_usd:f} spent; {self.unpriced:,} answers without a known price",
+            f"dollars: {self.saved_usd:f} saved, {self.cost_usd:f} spent;"
+            f" {self.unpriced:,} answers without a known price",
         ]
         lines += [f"failed {count:,} ×: {message}" for message, count in self.errors.most_common(5)]
         return "\n".join(lines)

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--stream", action="store_true", help="ask for streams")
         parser.add_argument(
             "--namespace",
-            help="cache namespace; default: a new one, so that the cache is empty. “shared” is that of ordinary requests.",
+            help="cache namespace; default: a new, empty one; “shared” is that of ordinary requests",
         )
         parser.add_argument("--json", type=Path, help="write the figures to this file, too")
 
