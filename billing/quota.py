@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import orjson
 import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from billing.periods import Period, period_at
 from tenants import keyspace
+from tenants.lane import Lane
 from tenants.principal import Limits, Principal
 
 logger = logging.getLogger(__name__)
@@ -184,7 +185,8 @@ def settlement(
 class Quota:
     """The Lua calls, behind one switch that leaves a dead Redis alone for a moment."""
 
-    def __init__(self, client: redis.asyncio.Redis, read_ledger: ReadLedger) -> None:
+    def __init__(self, lane: Lane, client: redis.asyncio.Redis, read_ledger: ReadLedger) -> None:
+        self._lane = lane
         self._redis = client
         self._read_ledger = read_ledger
         self._scripts = {name: (_LUA / f"{name}.lua").read_bytes() for name in ("admit", "settle")}
@@ -284,18 +286,20 @@ class Quota:
         for attempt in (1, 2):
             try:
                 sha = self._shas.get(script) or await self._load(script)
-                return await self._redis.execute_command("EVALSHA", sha, len(keys), *keys, *args)
-            except NoScriptError:
+                return await self._lane.call("EVALSHA", sha, len(keys), *keys, *args)
+            except ResponseError as error:
+                if not str(error).startswith("NOSCRIPT"):
+                    raise
                 self._shas.pop(script, None)
-            except (RedisConnectionError, ConnectionError):
+            except RedisConnectionError:
                 self.on_break()
                 if attempt == 2:
                     raise
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
-        raise NoScriptError(f"Redis does not keep the {script} script")
+        raise RedisConnectionError(f"Redis does not keep the {script} script")
 
     async def _load(self, script: str) -> str:
-        self._shas[script] = str(await self._redis.script_load(self._scripts[script].decode()))
+        sha: bytes = await self._lane.call("SCRIPT", "LOAD", self._scripts[script])
+        self._shas[script] = sha.decode()
         return self._shas[script]
 
 

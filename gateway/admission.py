@@ -89,7 +89,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     try:
         digest = fingerprint.fingerprint(request, candidates, rules.namespace)
         scope = None
-        if rules.read_semantic or (rules.write and setup.cache.semantic):
+        if rules.semantic:
             scope = fingerprint.scope(request, candidates, rules.namespace, gateway.embedder.name)
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
@@ -110,7 +110,13 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
 def cache_rules(defaults: routing.CacheDefaults, headers: dict[bytes, bytes]) -> CacheRules:
     """The tenant's settings, narrowed by this request's headers. Raises InvalidRequest."""
     if headers.keys().isdisjoint(_CACHE_HEADERS):
-        return CacheRules(defaults.exact, defaults.semantic, threshold=defaults.threshold, ttl_s=defaults.ttl_s)
+        return CacheRules(
+            defaults.exact,
+            defaults.semantic,
+            semantic=defaults.semantic,
+            threshold=defaults.threshold,
+            ttl_s=defaults.ttl_s,
+        )
     mode = headers.get(b"x-nexus-cache", b"").decode("latin-1").strip().lower()
     control = headers.get(b"cache-control", b"").decode("latin-1").lower()
     if mode not in {"", "off", "exact", "semantic"}:
@@ -118,10 +124,12 @@ def cache_rules(defaults: routing.CacheDefaults, headers: dict[bytes, bytes]) ->
     directives = _directives(control)
     bypass = mode == "off" or "no-store" in directives
     refresh = "no-cache" in directives
+    semantic = defaults.semantic and not bypass and mode != "exact"
     return CacheRules(
         read_exact=defaults.exact and not bypass and not refresh,
-        read_semantic=defaults.semantic and not bypass and not refresh and mode != "exact",
+        read_semantic=semantic and not refresh,
         write=not bypass,
+        semantic=semantic,
         max_age_s=_max_age_s(directives),
         only_if_cached="only-if-cached" in directives,
         threshold=max(defaults.threshold, _threshold(headers)),

@@ -26,6 +26,7 @@ from gateway.relay import Flights, Tasks
 from gateway.routing import Setups
 from tenants import keyspace, principal
 from tenants.db import make_pool, make_redis
+from tenants.lane import Lane
 from tenants.principal import Directory, Principal
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class Gateway:
         self._listening_redis = make_redis(settings.REDIS_URL, timeout_s=None)
         self.directory = Directory(self._load_principal)
         self.setups = Setups(self.pool)
-        self.quota = quota.Quota(self.redis, self._read_ledger)
+        self.lane = Lane(settings.REDIS_URL, timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
+        self.quota = quota.Quota(self.lane, self.redis, self._read_ledger)
         self.settler = outage.Settler(self.quota, outage.Spool(settings.SPOOL_DIR))
         self.buckets = outage.LocalBuckets()
         self.prices = pricing.PriceBook()
@@ -96,6 +98,7 @@ class Gateway:
         if self._session is not None:
             await self._session.close()
         await self.pool.close()
+        await self.lane.aclose()
         await self.redis.aclose()
         await self._listening_redis.aclose()
 

@@ -59,6 +59,8 @@ class CacheRules:
     read_exact: bool = True
     read_semantic: bool = True
     write: bool = True
+    # Whether the semantic tier has a part in this at all.
+    semantic: bool = True
     max_age_s: float | None = None
     only_if_cached: bool = False
     threshold: float = 0.85

@@ -87,7 +87,16 @@ def cores() -> tuple[set[int], set[int]]:
 async def server(name: str, app: str, environment: dict[str, str], log: Path, on: set[int]) -> AsyncIterator[Server]:
     """One uvicorn process, ready when it accepts connections."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *SERVER]
+    command = [
+        sys.executable,
+        *os.environ.get("BENCH_PROF", "").split(),
+        "-m",
+        "uvicorn",
+        app,
+        "--port",
+        str(port),
+        *SERVER,
+    ]
     with log.open("ab") as out:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=out, stderr=out)
     try:

@@ -19,6 +19,7 @@ from billing.periods import period_at
 from billing.quota import Ask, Hit, Hold, Quota, QuotaSpent, RateLimited
 from tenants import keyspace
 from tenants.db import make_redis
+from tenants.lane import Lane
 from tenants.principal import Limits, Principal
 
 _tenant_ids = itertools.count(int(uuid.uuid4().int % 10**9))
@@ -46,11 +47,18 @@ async def client() -> AsyncIterator[redis.asyncio.Redis]:
 
 
 @pytest.fixture
-def limits(client: redis.asyncio.Redis) -> Quota:
+async def lane() -> AsyncIterator[Lane]:
+    lane = Lane(os.environ["REDIS_URL"], timeout_s=5)
+    yield lane
+    await lane.aclose()
+
+
+@pytest.fixture
+def limits(lane: Lane, client: redis.asyncio.Redis) -> Quota:
     async def nothing_booked(*_: Any) -> quota.Used:
         return {None: (0, 0)}
 
-    return Quota(client, nothing_booked)
+    return Quota(lane, client, nothing_booked)
 
 
 async def settle(
@@ -162,11 +170,11 @@ async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client
     assert await limits.used(of) == (1, 910)
 
 
-async def test_a_period_begins_with_what_the_ledger_says(client: redis.asyncio.Redis) -> None:
+async def test_a_period_begins_with_what_the_ledger_says(lane: Lane, client: redis.asyncio.Redis) -> None:
     async def booked(*_: Any) -> quota.Used:
         return {None: (9, 400), 7: (4, 100)}
 
-    limits = Quota(client, booked)
+    limits = Quota(lane, client, booked)
     of = account(Limits(monthly_requests=10), Limits(monthly_requests=5))
     assert isinstance(await limits.admit(of, ask()), Hold)
     spent = await limits.admit(of, ask())

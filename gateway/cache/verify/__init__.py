@@ -6,6 +6,7 @@ any case, and gives its reason in words. English; where a guard does not underst
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,9 +38,13 @@ GUARDS: tuple[tuple[str, Guard], ...] = (
 MAX_WORDS = 400
 
 
+# A question meets several candidates, and popular candidates many questions.
+_parsed = functools.lru_cache(maxsize=1024)(Text.parse)
+
+
 def check(query: str, cached: str) -> Refusal | None:
     """The first conflict, or None: the cached question's answer may be given."""
-    a, b = Text.parse(query), Text.parse(cached)
+    a, b = _parsed(query), _parsed(cached)
     if a.raw == b.raw:
         return None
     if len(a.words) > MAX_WORDS or len(b.words) > MAX_WORDS:
