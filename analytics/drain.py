@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
-import os
-import socket
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import redis
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 from django.utils import timezone
 from psycopg import sql
 
@@ -32,12 +32,17 @@ from tenants.models import ApiKey, Tenant
 
 logger = logging.getLogger(__name__)
 
-GROUP = "nexus"
+# One consumer for all workers: a name for each would stay in 64 groups after every worker that ever ran.
+GROUP, CONSUMER = "nexus", "drain"
 BATCH = 500
+# Then another task gets the worker: under steady traffic the streams are never empty.
+PASS_S = 10.0
 # Events that a worker took and did not acknowledge for this long are another's to do.
 ABANDONED_MS = 30_000
 # `last_used_at` of a key is no more exact than this.
 LAST_USED_EVERY = dt.timedelta(minutes=1)
+# What the tables keep. Records, rollups and ledger add up only if all three are given the same number.
+MONEY_UNIT = Decimal("1e-10")
 
 Fields = dict[bytes, bytes]
 
@@ -56,18 +61,18 @@ class Drain:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._consumer = f"{socket.gethostname()}-{os.getpid()}"
         self._book = pricing.load_book()
 
     def run(self) -> int:
-        """Until the streams are empty; the number of records written."""
-        written = 0
-        while True:
+        """Until the streams are empty, or for `PASS_S`; the number of records written."""
+        written, until = 0, time.monotonic() + PASS_S
+        while time.monotonic() < until:
             taken, deliveries = self._take()
             if not taken:
-                return written
+                break
             for tenant_id, group in _by_tenant(deliveries).items():
                 written += self._book_tenant(tenant_id, group)
+        return written
 
     def _take(self) -> tuple[int, list[Delivery]]:
         """The next events of every partition, abandoned ones first."""
@@ -86,10 +91,10 @@ class Drain:
 
     def _read(self, stream: str) -> list[tuple[bytes, Fields]]:
         try:
-            claimed = self._redis.xautoclaim(stream, GROUP, self._consumer, ABANDONED_MS, count=BATCH)[1]
+            claimed = self._redis.xautoclaim(stream, GROUP, CONSUMER, ABANDONED_MS, count=BATCH)[1]
             entries = [(entry_id, fields) for entry_id, fields in claimed if fields]
             if not entries:
-                replies: Any = self._redis.xreadgroup(GROUP, self._consumer, {stream: ">"}, count=BATCH)
+                replies: Any = self._redis.xreadgroup(GROUP, CONSUMER, {stream: ">"}, count=BATCH)
                 entries = replies[0][1] if replies else []
             return entries
         except redis.ResponseError as error:
@@ -123,34 +128,37 @@ class Drain:
             return 0
         try:
             records = book(tenant, [self._priced(delivery.event) for delivery in deliveries])
-        except DatabaseError as error:
+        except (DataError, IntegrityError) as error:
             return self._book_one_by_one(tenant, deliveries, error)
+        except Exception:
+            if not connection.is_usable():
+                raise
+            # A tenant in trouble does not keep the others waiting. Its events stay, and are tried again.
+            logger.exception("%d usage events of %s wait", len(deliveries), tenant)
+            return 0
         self._acknowledge(deliveries)
         if records:
             live.publish(tenant)
         return len(records)
 
     def _book_one_by_one(self, tenant: Tenant, deliveries: list[Delivery], error: DatabaseError) -> int:
-        """Finds the event that Postgres will not take; when it takes none, it is not the events' fault."""
-        if connection.connection is None or connection.connection.closed or not connection.is_usable():
-            raise error
+        """Finds the event that Postgres does not take."""
         if len(deliveries) == 1:
-            logger.error("usage event of %s cannot be booked: %s", tenant, error)
-            if _is_the_events_fault(error):
-                only = deliveries[0]
-                self._bury(only.stream, only.id, only.fields, str(error))
+            only = deliveries[0]
+            self._bury(only.stream, only.id, only.fields, str(error))
             return 0
         return sum(self._book_tenant(tenant.pk, [delivery]) for delivery in deliveries)
 
     def _priced(self, event: UsageEvent) -> UsageEvent:
-        """An exact hit's saving: its event was written before anybody had looked at the entry."""
-        if event.outcome != HIT_EXACT or event.coalesced:
-            return event
-        price = self._book.unit_price(event.catalog, event.upstream_model, _when(event))
-        saved = None
-        if price is not None:
-            saved = pricing.cost(price, event.prompt_tokens, event.cached_tokens, event.completion_tokens)
-        return dataclasses.replace(event, saved_usd=saved, cost_usd=None if saved is None else saved * 0)
+        """With the saving of an exact hit: its event was written before anybody had looked at the entry."""
+        cost, saved = event.cost_usd, event.saved_usd
+        if event.outcome == HIT_EXACT and not event.coalesced:
+            price = self._book.unit_price(event.catalog, event.upstream_model, _when(event))
+            cost = saved = None
+            if price is not None:
+                cost = Decimal(0)
+                saved = pricing.cost(price, event.prompt_tokens, event.cached_tokens, event.completion_tokens)
+        return dataclasses.replace(event, cost_usd=_to_unit(cost), saved_usd=_to_unit(saved))
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         by_stream: dict[str, list[bytes]] = defaultdict(list)
@@ -176,8 +184,8 @@ class Drain:
 def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
     """Writes what is new among the events; returns that. One transaction."""
     with transaction.atomic():
-        new_ids = _insert_records(tenant.schema_name, events)
-        new = [event for event in {event.id: event for event in events}.values() if uuid.UUID(event.id) in new_ids]
+        once = {uuid.UUID(event.id): event for event in events}
+        new = [once[record_id] for record_id in _insert_records(tenant.schema_name, once)]
         if new:
             rollups.add(tenant.schema_name, new)
             _book_ledger(tenant, new)
@@ -188,18 +196,19 @@ def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
 _COLUMNS = tuple(str(field.column) for field in UsageRecord._meta.concrete_fields)
 
 
-def _insert_records(schema: str, events: Sequence[UsageEvent]) -> set[uuid.UUID]:
+def _insert_records(schema: str, events: Mapping[uuid.UUID, UsageEvent]) -> list[uuid.UUID]:
+    """The ids of those that were not there."""
+    row = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)))
     query = sql.SQL("INSERT INTO {} ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id").format(
         table(schema, UsageRecord._meta.db_table),
         sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
-        sql.SQL(", ").join(
-            [sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)))] * len(events)
-        ),
+        sql.SQL(", ").join([row] * len(events)),
     )
-    values = [value for event in events for value in _row(event)]
+    # In one order, so that two workers with the same events wait for each other instead of deadlocking.
+    values = [value for _, event in sorted(events.items()) for value in _row(event)]
     with connection.cursor() as cursor:
         cursor.execute(query, values)
-        return {row[0] for row in cursor.fetchall()}
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _row(event: UsageEvent) -> list[Any]:
@@ -254,10 +263,8 @@ def _by_tenant(deliveries: Iterable[Delivery]) -> dict[int, list[Delivery]]:
     return groups
 
 
-def _is_the_events_fault(error: DatabaseError) -> bool:
-    """Class 22 (data) and 23 (constraint) of SQLSTATE."""
-    state = getattr(error.__cause__, "sqlstate", None) or ""
-    return state[:2] in {"22", "23"}
+def _to_unit(usd: Decimal | None) -> Decimal | None:
+    return None if usd is None else usd.quantize(MONEY_UNIT)
 
 
 def _when(event: UsageEvent) -> dt.datetime:

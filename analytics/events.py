@@ -7,8 +7,9 @@ call that served it. `UsageEvent.read` joins both. Refused requests (4xx of the 
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -16,6 +17,8 @@ import orjson
 HIT_EXACT, HIT_SEMANTIC, MISS, BYPASS, REFRESH = "HIT-EXACT", "HIT-SEMANTIC", "MISS", "BYPASS", "REFRESH"
 OUTCOMES = (HIT_EXACT, HIT_SEMANTIC, MISS, BYPASS, REFRESH)
 HITS = frozenset({HIT_EXACT, HIT_SEMANTIC})
+# No request costs as much; what does not fit the tables' columns must not get there.
+MAX_USD = Decimal(1_000_000)
 
 
 class Malformed(ValueError):
@@ -61,10 +64,8 @@ class UsageEvent:
     entry_id: str | None = None
 
     def write(self) -> bytes:
-        """JSON without the fields that have their default; money as text."""
-        return orjson.dumps(
-            {n: v for n in _NAMES if (v := getattr(self, n)) != _DEFAULTS.get(n, _REQUIRED)}, default=str
-        )
+        """As JSON; money as text."""
+        return orjson.dumps(self, default=str)
 
     @classmethod
     def read(cls, fields: dict[bytes, bytes]) -> UsageEvent:
@@ -77,23 +78,36 @@ class UsageEvent:
             for name in ("cost_usd", "saved_usd"):
                 if event.get(name) is not None:
                     event[name] = Decimal(event[name])
-            uuid.UUID(event["id"])
             read = cls(**event)
-            for name, kind in _TYPES.items():
-                if not isinstance(getattr(read, name), kind):
-                    raise Malformed(f"{name} is not of type {kind}")
+            _check(read)
             return read
-        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, OSError) as error:
             raise Malformed(str(error)) from error
 
 
-_REQUIRED = object()
+def _check(event: UsageEvent) -> None:
+    """Raises what `read` makes Malformed of: one event that cannot be booked must not hold up the others."""
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(event, name), kind):
+            raise TypeError(f"{name} is not of type {kind}")
+    uuid.UUID(event.id)
+    if event.entry_id is not None:
+        uuid.UUID(event.entry_id)
+    for seconds in (event.at, event.period):
+        dt.datetime.fromtimestamp(seconds, dt.UTC)
+    for usd in (event.cost_usd, event.saved_usd):
+        if usd is not None and not (usd.is_finite() and abs(usd) < MAX_USD):
+            raise ValueError(f"{usd} USD is no price of a request")
+
+
 _NAMES = tuple(f.name for f in dataclasses.fields(UsageEvent))
-_DEFAULTS = {f.name: f.default for f in dataclasses.fields(UsageEvent) if f.default is not dataclasses.MISSING}
+_NUMBER, _MAYBE_NUMBER = (int, float), (int, float, type(None))
 _TYPES: dict[str, Any] = {
-    "id": str, "request_id": str, "tenant_id": int, "key_id": int, "at": (int, float), "period": int, "outcome": str,
-    "model": str, "status": int, "prompt_tokens": int, "completion_tokens": int, "billed_tokens": int,
-    "latency_ms": (int, float),
+    "id": str, "request_id": str, "tenant_id": int, "key_id": int, "at": _NUMBER, "period": int, "dialect": str,
+    "outcome": str, "model": str, "status": int, "stream": bool, "coalesced": bool, "error": str, "provider": str,
+    "simulated": bool, "catalog": str, "upstream_model": str, "prompt_tokens": int, "cached_tokens": int,
+    "completion_tokens": int, "billed_tokens": int, "latency_ms": _NUMBER, "first_token_ms": _MAYBE_NUMBER,
+    "provider_ms": _MAYBE_NUMBER, "similarity": _MAYBE_NUMBER, "entry_id": (str, type(None)),
 }  # fmt: skip
 # What an exact entry's description says about its answer, under the event's own names.
 META_FIELDS = frozenset(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 import re
-import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -52,7 +52,12 @@ class Incoming(NamedTuple):
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The client's own, if it is fit for logs and headers; else a new one."""
     given = headers.get(b"x-request-id")
-    return given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if given and _REQUEST_ID.fullmatch(given) else new_id()
+
+
+def new_id() -> str:
+    """A random UUID's 128 bits in hexadecimal, at a third of its price."""
+    return os.urandom(16).hex()
 
 
 async def authenticate(gateway: Gateway, headers: dict[bytes, bytes]) -> Principal:
@@ -94,7 +99,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
     return Call(
-        id=uuid.uuid4().hex,
+        id=new_id(),
         request_id=incoming.request_id,
         dialect=incoming.dialect,
         principal=principal,

@@ -12,13 +12,11 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from gateway import admission, answers, pipeline, runtime
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, PayloadTooLarge
 from gateway.runtime import Gateway
-from gateway.types import Call, Reply
+from gateway.types import Reply
 from gateway.urls import CHAT_PATHS
 
 logger = logging.getLogger(__name__)
@@ -66,21 +64,24 @@ class Edge:
             logger.exception("request %s failed at the edge", request_id)
             failure = GatewayError("The gateway failed on this request; its log has the request id.")
             reply = answers.refusal(failure, view.dialect, request_id)
-        await (send_reply(reply, send) if isinstance(reply, Reply) else send_response(reply, send))
+        await send_reply(reply, send)
 
     async def _answer(
         self, view: Any, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive
-    ) -> Reply | HttpResponseBase:
+    ) -> Reply:
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{scope['method']} is not possible here; send a POST.")
         gateway = self._gateway or await self._start()
         # Before the body is read: strangers cannot make us read 10 MB each.
-        await admission.authenticate(gateway, headers)
+        principal = await admission.authenticate(gateway, headers)
         body = await read_body(headers, receive)
-        admitted = await pipeline.admit(gateway, admission.Incoming(view.dialect, headers, body, request_id))
+        incoming = admission.Incoming(view.dialect, headers, body, request_id)
+        admitted = await pipeline.admit(gateway, principal, incoming)
         if isinstance(admitted, Reply):
             return admitted
-        return await _enter_django(view, scope, admitted)
+        # The DRF view, without the thread and the middleware that Django's own handler gives each request.
+        reply: Reply = await view().serve(gateway, admitted)
+        return reply
 
     async def _start(self) -> Gateway:
         self._gateway = await runtime.current()
@@ -147,22 +148,6 @@ async def _read_rest(first: bytes, limit: int, receive: Receive) -> bytes:
                     return b"".join(blocks)
     except TimeoutError:
         raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from None
-
-
-async def _enter_django(view: Any, scope: Scope, call: Call) -> HttpResponseBase:
-    """The DRF view, without the thread and the middleware that Django's own handler gives each request."""
-    request = HttpRequest()
-    request.method = scope["method"]
-    request.path = request.path_info = scope["path"]
-    request.call = call  # type: ignore[attr-defined]
-    response: HttpResponseBase = await view.as_async_view()(request)
-    return response
-
-
-async def send_response(response: HttpResponseBase, send: Send) -> None:
-    headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
-    body: Any = response.streaming_content if response.streaming else response.content  # type: ignore[attr-defined]
-    await send_reply(Reply(response.status_code, headers, body), send)
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

@@ -24,19 +24,20 @@ from gateway.relay import Flight
 from gateway.runtime import Gateway
 from gateway.settlement import Outcome
 from gateway.types import Call, Reply
+from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
 
 
 async def answer(gateway: Gateway, incoming: admission.Incoming) -> Reply:
     """The whole way; for servers without the edge in front. Raises GatewayError."""
-    admitted = await admit(gateway, incoming)
+    principal = await admission.authenticate(gateway, incoming.headers)
+    admitted = await admit(gateway, principal, incoming)
     return admitted if isinstance(admitted, Reply) else await serve(gateway, admitted)
 
 
-async def admit(gateway: Gateway, incoming: admission.Incoming) -> Call | Reply:
+async def admit(gateway: Gateway, principal: Principal, incoming: admission.Incoming) -> Call | Reply:
     """Lets a request in, with a hold on what it may use, or answers it from the exact cache. Raises GatewayError."""
-    principal = await admission.authenticate(gateway, incoming.headers)
     call = await admission.prepare(gateway, principal, incoming)
     hit = await admission.reserve(gateway, call)
     return call if hit is None else answers.from_cache(gateway, call, hit)

@@ -13,14 +13,13 @@ from billing.quota import RedisAway
 from gateway import admission, answers, pipeline, routing, runtime
 from gateway.dialects import openai_chat, simple_chat
 from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
-from gateway.types import Reply
+from gateway.types import Call, Reply
 
 
 class DataPlaneView(APIView):
     """Authenticates by API key in the pipeline, and answers errors in the dialect's envelope."""
 
     dialect: Any = openai_chat
-    _view: Any = None
     authentication_classes = ()
     permission_classes = ()
 
@@ -36,24 +35,18 @@ class DataPlaneView(APIView):
         except GatewayError as error:
             return response_of(answers.refusal(error, self.dialect, request_id))
 
-    @classmethod
-    def as_async_view(cls) -> Any:
-        """The view function, made once a class: the edge calls it for each request."""
-        if "_view" not in cls.__dict__:
-            cls._view = staticmethod(cls.as_view())
-        return cls._view
-
 
 class ChatCompletionsView(DataPlaneView):
-    """OpenAI Chat Completions. A call that the edge has admitted is on the request; else it goes the whole way."""
+    """OpenAI Chat Completions. The edge enters at `serve`; without it in front, `post` goes the whole way."""
 
     async def post(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
         gateway = await runtime.current()
-        call = getattr(request, "call", None)
-        if call is not None:
-            return await pipeline.serve(gateway, call)
         incoming = admission.Incoming(self.dialect, headers, request.body, request_id)
         return await pipeline.answer(gateway, incoming)
+
+    async def serve(self, gateway: runtime.Gateway, call: Call) -> Reply:
+        """Answers a call that has been admitted. Raises GatewayError."""
+        return await pipeline.serve(gateway, call)
 
 
 class SimpleChatView(ChatCompletionsView):

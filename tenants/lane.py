@@ -92,7 +92,7 @@ class _Connection(asyncio.Protocol):
             future.set_exception(RedisConnectionError("the connection is closed"))
             return future
         self._waiting.append((future, self._loop.time() + self._timeout_s))
-        self._transport.write(hiredis.pack_command(words))
+        self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means one word
         if self._timer is None:
             self._timer = self._loop.call_later(self._timeout_s, self._expire)
         return future

@@ -67,32 +67,47 @@ _ACTION = re.compile(
     r"(?=.*\b(?:my|me|the|this|that|it|an?|to|for|all|at|\d)\b)"
 )
 _FOLLOW_UP = re.compile(
-    r"^(?:and|but|or|so|also|then|ok|okay|yes|no|what about|how about|what else|why not|go on|continue|more|again"
+    r"(?:and|but|or|so|also|then|ok|okay|yes|no|what about|how about|what else|why not|go on|continue|more|again"
     r"|really)\b(?!.{80})"
-    r"|^(?:why|how|when|where|who|what|which|which one|how so|how come)\W*$"
-    r"|\b(?:the )?(?:first|second|third|last|previous|other|latter|former) (?:one|option|answer|point|example)\b"
-    r"|\b(?:you (?:just )?(?:said|mentioned|wrote|told)|your (?:last|previous) (?:answer|message|reply)|as above|"
-    r"the above|same (?:thing )?(?:but|for|in|with))\b"
-    r"|^(?:(?:is|are|was|were|does|do|did|can|could|will|would|should|has|have)"
+    r"|(?:why|how|when|where|who|what|which|which one|how so|how come)\W*$"
+    r"|(?:(?:is|are|was|were|does|do|did|can|could|will|would|should|has|have)"
     r" (?:it|that|this|they|he|she|those|these)\b"
     r"|(?:tell me|explain|say|give me) (?:more|that|it|this|again)\b"
     r"|(?:translate|summarize|shorten|rewrite|explain|repeat) (?:it|that|this)\b).{0,40}$"
+)
+_REFERENCE = re.compile(
+    r"\b(?:the )?(?:first|second|third|last|previous|other|latter|former) (?:one|option|answer|point|example)\b"
+    r"|\b(?:you (?:just )?(?:said|mentioned|wrote|told)|your (?:last|previous) (?:answer|message|reply)|as above|"
+    r"the above|same (?:thing )?(?:but|for|in|with))\b"
 )
 # Patterns look at the beginning only: nobody asks for the weather on page three, and time stays bounded.
 _READ_CHARACTERS = 600
 
 
+# A text without any of its cues cannot match a pattern; most texts have none, and are done after one look.
+_WORD = re.compile(r"[a-z0-9]+")
+_FRESH_CUES = frozenset(
+    """
+    weather forecast temperature traffic today tonight now moment currently latest live breaking price prices value
+    score news headlines stock rate time date day current present open closed playing down up
+    """.split()
+)
+_PERSONAL_CUES = frozenset("my our order invoice ticket booking case tracking account how when am".split())
+_FOLLOW_UP_CUES = frozenset("one option answer point example message reply you your above same".split())
+
+
 @functools.lru_cache(maxsize=2048)
 def classify(text: str) -> Cacheability:
     lowered = " ".join(text[:_READ_CHARACTERS].lower().replace("’", "'").split())
-    if not any(character.isalnum() for character in lowered):
+    words = frozenset(_WORD.findall(lowered))
+    if not words and not any(character.isalnum() for character in lowered):
         return FOLLOW_UP
-    if _FRESH.search(lowered):
+    if words & _FRESH_CUES and _FRESH.search(lowered):
         return FRESH
-    if _PERSONAL.search(lowered):
+    if words & _PERSONAL_CUES and _PERSONAL.search(lowered):
         return PERSONAL
     if _ACTION.match(lowered):
         return ACTION
-    if _FOLLOW_UP.search(lowered):
+    if _FOLLOW_UP.match(lowered) or (words & _FOLLOW_UP_CUES and _REFERENCE.search(lowered)):
         return FOLLOW_UP
     return PLAIN

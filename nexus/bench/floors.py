@@ -59,7 +59,7 @@ def _session() -> aiohttp.ClientSession:
     return session
 
 
-def _length(body: bytes) -> tuple[bytes, bytes]:
+def _length(body: Any) -> tuple[bytes, bytes]:
     return b"content-length", b"%d" % len(body)
 
 

@@ -95,7 +95,8 @@ async def _body(reader: asyncio.StreamReader, head: bytes) -> tuple[float, bytes
     if b"transfer-encoding: chunked" not in lower:
         length = int(lower.split(b"content-length: ")[1].split(b"\r\n")[0])
         return time.perf_counter(), await reader.readexactly(length)
-    blocks, first = [], 0.0
+    blocks: list[bytes] = []
+    first = 0.0
     while True:
         size = int(await reader.readuntil(b"\r\n"), 16)
         first = first or time.perf_counter()

@@ -80,7 +80,8 @@ def _verdict(row: Row, embedding_us: float) -> str:
     if row.mode == "semantic hit":
         beyond = row.cpu_us - embedding_us
         return f"beyond the embedding {beyond:.0f} µs {_kept(beyond, SEMANTIC_BEYOND_EMBEDDING_US)}"
-    if (beyond_ms := row.first_token_beyond_ms) is not None:
+    # Where requests wait for each other, this is their queue.
+    if row.connections == 1 and (beyond_ms := row.first_token_beyond_ms) is not None:
         return f"first token {beyond_ms:+.2f} ms {_kept(beyond_ms, FIRST_TOKEN_MS)}"
     return ""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
@@ -29,7 +29,7 @@ class BadFile(ValueError):
 
 def read(path: Path, limit: int | None = None) -> list[Question]:
     """JSON lines with `q` and, if wrong hits shall be counted, `cluster`. Raises BadFile."""
-    questions = []
+    questions: list[Question] = []
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -96,7 +96,7 @@ class Player:
             self._on_progress(1)
 
     async def _ask(self, session: aiohttp.ClientSession, question: Question) -> None:
-        body = {"model": self._target.model, "messages": [{"role": "user", "content": question.text}]}
+        body: dict[str, Any] = {"model": self._target.model, "messages": [{"role": "user", "content": question.text}]}
         if self._target.stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         data = orjson.dumps(body)

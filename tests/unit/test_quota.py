@@ -164,6 +164,7 @@ async def test_asking_again_after_a_lost_reply_holds_once(limits: Quota) -> None
 async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client: redis.asyncio.Redis) -> None:
     of = account(Limits(monthly_tokens=1_000))
     await limits.admit(of, ask(completion_tokens=900))
+    member: Any
     (member,) = await client.zrange(of.holds_key, 0, -1)
     await client.zadd(of.holds_key, {member: 1})
     assert isinstance(await limits.admit(of, ask(completion_tokens=900)), Hold)
@@ -190,7 +191,8 @@ async def test_an_exact_hit_costs_a_request_and_no_tokens(limits: Quota, client:
     assert isinstance(hit, Hit) and hit.body == b"body"
     assert await limits.used(of) == (1, 0)
     assert await client.xlen(of.stream) == before + 1
-    assert (await client.xrevrange(of.stream, count=1))[0][1] == {b"e": b'{"id": "1"}', b"m": b'{"created_at": 1}'}
+    newest: Any = await client.xrevrange(of.stream, count=1)
+    assert newest[0][1] == {b"e": b'{"id": "1"}', b"m": b'{"created_at": 1}'}
 
 
 async def test_an_entry_older_than_the_client_accepts_is_no_hit(limits: Quota, client: redis.asyncio.Redis) -> None:

@@ -1,0 +1,273 @@
+"""From the usage streams to records, rollups and ledger: nothing lost, nothing twice, nobody held up."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection, connections
+from django.db.models import Sum
+from django.utils import timezone
+
+from analytics import drain
+from analytics.events import HIT_SEMANTIC, UsageEvent
+from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
+from analytics.tasks import drain_usage, purge_records
+from billing.models import LedgerEntry
+from tenants import keyspace
+from tenants.db import schema_of
+from tests import usage
+from tests.usage import COST_USD, exact_hit, miss, send, stream_of
+
+
+@pytest.fixture
+def client() -> Iterator[redis.Redis]:
+    with usage.client() as connected:
+        yield connected
+
+
+def records_of(workspace: Any) -> list[UsageRecord]:
+    with schema_of(workspace.tenant):
+        return list(UsageRecord.objects.order_by("at"))
+
+
+def sums_of(workspace: Any) -> dict[str, tuple[int, int, Decimal, Decimal]]:
+    """Requests that were answered, billed tokens, cost and saving: by each of the four accounts."""
+
+    def summed(rows: Any, tokens: str = "billed_tokens") -> tuple[int, Decimal, Decimal]:
+        sums = rows.aggregate(t=Sum(tokens), c=Sum("cost_usd"), s=Sum("saved_usd"))
+        return sums["t"] or 0, sums["c"] or Decimal(0), sums["s"] or Decimal(0)
+
+    def rolled(width_s: int) -> tuple[int, int, Decimal, Decimal]:
+        rows = UsageRollup.objects.filter(width_s=width_s)
+        counts = rows.aggregate(all=Sum("requests"), failed=Sum("errors"))
+        return ((counts["all"] or 0) - (counts["failed"] or 0), *summed(rows))
+
+    ledger = LedgerEntry.objects.filter(tenant=workspace.tenant)
+    with schema_of(workspace.tenant):
+        return {
+            "records": (UsageRecord.objects.filter(status__lt=400).count(), *summed(UsageRecord.objects.all())),
+            "minutes": rolled(MINUTE_S),
+            "hours": rolled(HOUR_S),
+            "ledger": (ledger.aggregate(n=Sum("requests"))["n"] or 0, *summed(ledger, "tokens")),
+        }
+
+
+def abandon(client: redis.Redis, stream: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Takes what is new in the stream as a worker does that then dies; time passes."""
+    replies: Any = client.xreadgroup(drain.GROUP, drain.CONSUMER, {stream: ">"})
+    taken: list[tuple[bytes, dict[bytes, bytes]]] = replies[0][1]
+    age(client, stream)
+    return taken
+
+
+def age(client: redis.Redis, stream: str) -> None:
+    """As if all that is pending had been taken long ago."""
+    for pending in client.xpending_range(stream, drain.GROUP, "-", "+", 10_000):
+        client.xclaim(
+            stream, drain.GROUP, drain.CONSUMER, 0, [pending["message_id"]], idle=drain.ABANDONED_MS + 1, justid=True
+        )
+
+
+def is_empty(client: redis.Redis, stream: str) -> bool:
+    pending: Any = client.xpending(stream, drain.GROUP)
+    return client.xlen(stream) == 0 and pending["pending"] == 0
+
+
+def last_letter(client: redis.Redis, stream: str) -> dict[bytes, bytes]:
+    letters: Any = client.xrevrange(keyspace.dead_letters_of(stream), count=1)
+    return letters[0][1] if letters else {}
+
+
+def test_records_rollups_and_ledger_add_up_to_the_same(alice: Any, client: redis.Redis) -> None:
+    events = [
+        miss(alice),
+        miss(alice, cost_usd=Decimal("0.00000001234567")),
+        miss(alice, model="unheard-of", cost_usd=None, catalog="", upstream_model=""),
+        miss(alice, status=502, error="provider_failed", prompt_tokens=0, completion_tokens=0, billed_tokens=0),
+        miss(alice, outcome=HIT_SEMANTIC, similarity=0.91, billed_tokens=0, cost_usd=Decimal(0), saved_usd=COST_USD),
+        exact_hit(alice),
+    ]
+    send(stream_of(alice), *events)
+    assert drain_usage() >= len(events)
+    sums = sums_of(alice)
+    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"]
+    assert sums["ledger"][:2] == (5, 90)
+    assert len(records_of(alice)) == 6
+    assert is_empty(client, stream_of(alice))
+
+
+def test_an_exact_hit_saves_what_its_answer_costs_today(alice: Any) -> None:
+    send(stream_of(alice), exact_hit(alice))
+    drain_usage()
+    (record,) = records_of(alice)
+    assert (record.cost_usd, record.saved_usd) == (0, COST_USD)
+    assert (record.prompt_tokens, record.completion_tokens, record.billed_tokens) == (10, 20, 0)
+    assert record.provider == "openai"
+
+
+def test_an_answer_without_a_known_price_is_counted_but_not_free(alice: Any) -> None:
+    send(stream_of(alice), miss(alice, cost_usd=None))
+    drain_usage()
+    assert records_of(alice)[0].cost_usd is None
+    with schema_of(alice.tenant):
+        assert UsageRollup.objects.get(width_s=HOUR_S).unpriced == 1
+
+
+def test_an_event_delivered_twice_counts_once(alice: Any) -> None:
+    event = miss(alice)
+    send(stream_of(alice), event, event)
+    drain_usage()
+    send(stream_of(alice), event, miss(alice))
+    drain_usage()
+    sums = sums_of(alice)
+    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (2, 60, 2 * COST_USD, 0)
+
+
+def test_a_worker_that_dies_before_it_books_loses_nothing(alice: Any, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    send(stream, miss(alice))
+    drain_usage()
+    send(stream, miss(alice), miss(alice))
+    assert len(abandon(client, stream)) == 2
+    drain_usage()
+    assert len(records_of(alice)) == 3
+    assert is_empty(client, stream)
+
+
+def test_a_worker_that_dies_between_commit_and_acknowledgement_counts_nothing_twice(
+    alice: Any, client: redis.Redis
+) -> None:
+    stream = stream_of(alice)
+    send(stream, miss(alice))
+    drain_usage()
+    send(stream, miss(alice), miss(alice))
+    taken = abandon(client, stream)
+    assert len(drain.book(alice.tenant, [UsageEvent.read(fields) for _, fields in taken])) == 2
+    drain_usage()
+    assert sums_of(alice)["records"] == sums_of(alice)["ledger"] == (3, 90, 3 * COST_USD, 0)
+    assert is_empty(client, stream)
+
+
+def test_what_a_living_worker_holds_is_left_to_it(alice: Any, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    send(stream, miss(alice))
+    drain_usage()
+    send(stream, miss(alice))
+    client.xreadgroup(drain.GROUP, drain.CONSUMER, {stream: ">"})
+    drain_usage()
+    assert len(records_of(alice)) == 1
+    age(client, stream)
+    drain_usage()
+    assert len(records_of(alice)) == 2
+
+
+def test_malformed_events_go_to_the_dead_letters_with_the_reason(alice: Any, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    client.xadd(stream, {b"e": b"{not json"})
+    send(stream, miss(alice))
+    drain_usage()
+    letter = last_letter(client, stream)
+    assert letter[b"e"] == b"{not json"
+    assert letter[b"reason"].startswith(b"malformed")
+    assert len(records_of(alice)) == 1
+    assert is_empty(client, stream)
+
+
+def test_events_of_a_tenant_that_does_not_exist_go_to_the_dead_letters(alice: Any, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    send(stream, miss(alice, tenant_id=2**40), miss(alice))
+    drain_usage()
+    assert last_letter(client, stream)[b"reason"] == f"there is no tenant {2**40}".encode()
+    assert len(records_of(alice)) == 1
+
+
+@pytest.mark.parametrize("poison", [{"model": "gpt\x00"}, {"prompt_tokens": 2**31}, {"request_id": "r" * 129}])
+def test_an_event_that_postgres_refuses_is_buried_alone(
+    alice: Any, client: redis.Redis, poison: dict[str, Any]
+) -> None:
+    stream = stream_of(alice)
+    send(stream, miss(alice), miss(alice, **poison), miss(alice))
+    drain_usage()
+    assert sums_of(alice)["records"] == sums_of(alice)["ledger"] == (2, 60, 2 * COST_USD, 0)
+    assert last_letter(client, stream)[b"reason"]
+    assert is_empty(client, stream)
+
+
+def test_a_tenant_with_a_broken_schema_waits_alone(alice: Any, mallory: Any, client: redis.Redis) -> None:
+    stream, schema = stream_of(mallory), mallory.tenant.schema_name
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {schema}.analytics_usagerecord RENAME TO away")
+    # Both in one stream, as tenants of one partition are.
+    send(stream, miss(mallory), miss(alice))
+    drain_usage()
+    assert len(records_of(alice)) == 1
+    assert not LedgerEntry.objects.filter(tenant=mallory.tenant).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {schema}.away RENAME TO analytics_usagerecord")
+    age(client, stream)
+    drain_usage()
+    assert len(records_of(mallory)) == 1
+    assert is_empty(client, stream)
+
+
+def test_two_drains_at_once_book_each_event_once(alice: Any, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    events = [miss(alice, at=1_790_000_000 + 61 * n) for n in range(1500)]
+    # A quarter comes twice, in another order.
+    send(stream, *events, *reversed(events[::4]))
+    together = threading.Barrier(2)
+
+    def work() -> None:
+        together.wait(10)
+        try:
+            drain_usage()
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    drain_usage()
+    sums = sums_of(alice)
+    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (1500, 45_000, 1500 * COST_USD, 0)
+    assert is_empty(client, stream)
+
+
+def test_a_key_is_marked_as_used_at_most_once_a_minute(alice: Any) -> None:
+    send(stream_of(alice), miss(alice))
+    drain_usage()
+    alice.api_key.refresh_from_db()
+    first = alice.api_key.last_used_at
+    assert first is not None
+    send(stream_of(alice), miss(alice))
+    drain_usage()
+    alice.api_key.refresh_from_db()
+    assert alice.api_key.last_used_at == first
+
+
+def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable[..., Any]) -> None:
+    workspace = make_workspace("free")
+    now = timezone.now()
+    send(stream_of(workspace), *(miss(workspace, at=(now - dt.timedelta(days=d)).timestamp()) for d in (0, 29, 31)))
+    drain_usage()
+    purge_records()
+    assert [(now - record.at).days for record in records_of(workspace)] == [29, 0]
+    with schema_of(workspace.tenant):
+        assert UsageRollup.objects.filter(width_s=MINUTE_S).count() == 1
+        assert UsageRollup.objects.filter(width_s=HOUR_S).count() == 3
+
+
+def test_an_id_in_capitals_is_the_same_id(alice: Any) -> None:
+    record_id = uuid.uuid4()
+    send(stream_of(alice), miss(alice, id=str(record_id)), miss(alice, id=str(record_id).upper()))
+    drain_usage()
+    assert sums_of(alice)["records"] == sums_of(alice)["ledger"] == (1, 30, COST_USD, 0)
