@@ -21,13 +21,12 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 from django.utils import timezone
 from psycopg import sql
 
-from analytics import live, rollups
+from analytics import bulk, live, rollups
 from analytics.events import HIT_EXACT, Malformed, UsageEvent
 from analytics.models import UsageRecord
 from billing import pricing
 from billing.models import LedgerEntry
 from tenants import keyspace
-from tenants.db import table
 from tenants.models import ApiKey, Tenant
 
 logger = logging.getLogger(__name__)
@@ -194,30 +193,28 @@ def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
 
 
 _COLUMNS = tuple(str(field.column) for field in UsageRecord._meta.concrete_fields)
+_FLOATS = frozenset({"latency_ms", "first_token_ms", "provider_ms", "similarity"})
 
 
 def _insert_records(schema: str, events: Mapping[uuid.UUID, UsageEvent]) -> list[uuid.UUID]:
     """The ids of those that were not there."""
-    row = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(_COLUMNS)))
-    query = sql.SQL("INSERT INTO {} ({}) VALUES {} ON CONFLICT (id) DO NOTHING RETURNING id").format(
-        table(schema, UsageRecord._meta.db_table),
-        sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)),
-        sql.SQL(", ").join([row] * len(events)),
-    )
+    query = bulk.insert_query(schema, UsageRecord, _COLUMNS) + sql.SQL(" ON CONFLICT (id) DO NOTHING RETURNING id")
     # In one order, so that two workers with the same events wait for each other instead of deadlocking.
-    values = [value for _, event in sorted(events.items()) for value in _row(event)]
+    rows = [_row(record_id, event) for record_id, event in sorted(events.items())]
     with connection.cursor() as cursor:
-        cursor.execute(query, values)
+        cursor.execute(query, bulk.arrays(rows))
         return [row[0] for row in cursor.fetchall()]
 
 
-def _row(event: UsageEvent) -> list[Any]:
+def _row(record_id: uuid.UUID, event: UsageEvent) -> list[Any]:
     values: dict[str, Any] = {
-        "id": uuid.UUID(event.id),
+        "id": record_id,
         "at": _when(event),
         "period_start": _period(event),
         "entry_id": uuid.UUID(event.entry_id) if event.entry_id else None,
     }
+    # JSON's 7 is a float here all the same: an array has one type.
+    values |= {name: None if (value := getattr(event, name)) is None else float(value) for name in _FLOATS}
     return [values[name] if name in values else getattr(event, name) for name in _COLUMNS]
 
 
@@ -226,19 +223,18 @@ def _book_ledger(tenant: Tenant, events: Sequence[UsageEvent]) -> None:
     sums: dict[tuple[int, dt.datetime], LedgerEntry] = {}
     batch = uuid.uuid4()
     for event in events:
-        entry = sums.setdefault(
-            (event.key_id, _period(event)),
-            LedgerEntry(
+        account = event.key_id, _period(event)
+        if (entry := sums.get(account)) is None:
+            entry = sums[account] = LedgerEntry(
                 tenant=tenant,
                 key_id=event.key_id,
                 batch=batch,
-                period_start=_period(event),
+                period_start=account[1],
                 requests=0,
                 tokens=0,
                 cost_usd=0,
                 saved_usd=0,
-            ),
-        )
+            )
         entry.requests += event.status < 400
         entry.tokens += event.billed_tokens
         entry.cost_usd += event.cost_usd or 0

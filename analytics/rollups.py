@@ -10,9 +10,9 @@ from typing import Any
 from django.db import connection
 from psycopg import sql
 
+from analytics import bulk
 from analytics.events import UsageEvent
 from analytics.models import HOUR_S, MINUTE_S, UsageRollup
-from tenants.db import table
 
 SLICE = ("bucket", "width_s", "outcome", "model", "provider", "key_id")
 SUMS = (
@@ -49,16 +49,13 @@ def add(schema: str, events: Sequence[UsageEvent]) -> None:
     """Only of events whose records are new."""
     # In one order, so that two workers on one tenant wait for each other instead of deadlocking.
     rows = sorted((part + tuple(sums) for part, sums in sums_of(events).items()), key=lambda row: row[:6])
-    columns = SLICE + SUMS
-    placeholders = sql.SQL("({})").format(sql.SQL(", ").join([sql.Placeholder()] * len(columns)))
-    query = sql.SQL(
-        "INSERT INTO {rollups} AS r ({columns}) VALUES {rows} ON CONFLICT ({slice}) DO UPDATE SET {sums}"
+    query = bulk.insert_query(schema, UsageRollup, SLICE + SUMS) + sql.SQL(
+        " ON CONFLICT ({slice}) DO UPDATE SET {sums}"
     ).format(
-        rollups=table(schema, UsageRollup._meta.db_table),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        rows=sql.SQL(", ").join([placeholders] * len(rows)),
         slice=sql.SQL(", ").join(map(sql.Identifier, SLICE)),
-        sums=sql.SQL(", ").join(sql.SQL("{0} = r.{0} + excluded.{0}").format(sql.Identifier(name)) for name in SUMS),
+        sums=sql.SQL(", ").join(
+            sql.SQL("{0} = stored.{0} + excluded.{0}").format(sql.Identifier(name)) for name in SUMS
+        ),
     )
     with connection.cursor() as cursor:
-        cursor.execute(query, [value for row in rows for value in row])
+        cursor.execute(query, bulk.arrays(rows))
