@@ -1,8 +1,9 @@
-"""The live feed of one workspace over a WebSocket: a snapshot at once, then one whenever something was booked."""
+"""The live feed of one workspace over a WebSocket: what its dashboard shows, at once and whenever more is booked."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -10,7 +11,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.utils import timezone
 
-from analytics import queries
+from analytics import figures
 from tenants import keyspace
 from tenants.db import schema_of
 from tenants.middleware import find_membership
@@ -18,66 +19,76 @@ from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
-NOT_LOGGED_IN, NOT_A_MEMBER = 4401, 4404
-# However much is booked, a dashboard gets no more than this many snapshots a second.
+LOGGED_OUT, NOT_A_MEMBER = 4401, 4404
+# However much is booked, a dashboard gets no more than two updates a second.
 MIN_INTERVAL_S = 0.5
-HEARTBEAT_S = 20.0
+# Without any news too: the chart moves on, and who hears nothing for longer knows that the connection is dead.
+MAX_INTERVAL_S = 20.0
+
+
+class Refused(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class LiveConsumer(AsyncJsonWebsocketConsumer):
-    tenant: Tenant
-    _wanted: asyncio.Event
+    _group: str | None = None
     _sender: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        # Closing before accepting gives the browser no code: accept, then say why.
+        # A browser is not told the code of a refusal that comes before the handshake.
         await self.accept()
-        user = self.scope["user"]
-        if not user.is_authenticated:
-            await self.close(NOT_LOGGED_IN)
+        try:
+            tenant = await database_sync_to_async(self._admit)()
+        except Refused as refusal:
+            await self.close(refusal.code)
             return
-        slug = self.scope["url_route"]["kwargs"]["slug"]
-        membership = await database_sync_to_async(find_membership)(user, slug)
-        if membership is None:
-            await self.close(NOT_A_MEMBER)
-            return
-        self.tenant = membership.tenant
-        self._wanted = asyncio.Event()
-        self._wanted.set()
-        await self.channel_layer.group_add(keyspace.live_group(self.tenant.pk), self.channel_name)
-        self._sender = asyncio.create_task(self._send_snapshots())
+        self._news = asyncio.Event()
+        self._group = keyspace.live_group(tenant.pk)
+        # Before the first look, so that nothing is booked unseen between the two.
+        await self.channel_layer.group_add(self._group, self.channel_name)
+        self._sender = asyncio.create_task(self._keep_sending())
 
     async def disconnect(self, code: int) -> None:
         if self._sender is not None:
             self._sender.cancel()
-            await self.channel_layer.group_discard(keyspace.live_group(self.tenant.pk), self.channel_name)
+        if self._group is not None:
+            await self.channel_layer.group_discard(self._group, self.channel_name)
 
-    async def receive_json(self, content: Any, **kwargs: Any) -> None:
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """The feed goes one way."""
 
     async def usage_booked(self, message: dict[str, Any]) -> None:
-        self._wanted.set()
+        self._news.set()
 
-    async def _send_snapshots(self) -> None:
+    async def _keep_sending(self) -> None:
         """One at a time: what is booked meanwhile is in the next."""
         while True:
+            self._news.clear()
             try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    await self._wanted.wait()
-            except TimeoutError:
-                await self.send_json({"type": "heartbeat"})
-                continue
-            self._wanted.clear()
-            try:
-                snapshot = await database_sync_to_async(_snapshot)(self.tenant)
+                await self.send_json(await database_sync_to_async(self._look)())
+            except Refused as refusal:
+                await self.close(refusal.code)
+                return
             except Exception:
-                logger.exception("no snapshot for the dashboard of %s", self.tenant)
-            else:
-                await self.send_json({"type": "snapshot", **snapshot})
+                logger.exception("the dashboard at %s gets no update", self.scope["path"])
             await asyncio.sleep(MIN_INTERVAL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MAX_INTERVAL_S):
+                    await self._news.wait()
 
+    def _look(self) -> dict[str, Any]:
+        # The schema is a property of this thread's connection: in and out within one call.
+        with schema_of(self._admit()):
+            return figures.message(figures.dashboard(timezone.now()))
 
-def _snapshot(tenant: Tenant) -> dict[str, Any]:
-    # Within the thread: the schema is a property of its connection.
-    with schema_of(tenant):
-        return queries.snapshot(timezone.now())
+    def _admit(self) -> Tenant:
+        """Asked before every update: a session may end, and a membership, while the page is open."""
+        user, session = self.scope["user"], self.scope["session"]
+        if not user.is_authenticated or not session.exists(session.session_key):
+            raise Refused(LOGGED_OUT)
+        membership = find_membership(user, self.scope["url_route"]["kwargs"]["slug"])
+        if membership is None or not membership.user.is_active:
+            raise Refused(NOT_A_MEMBER)
+        return membership.tenant

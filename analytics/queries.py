@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db.models import Q, Sum
+from django.db.models.expressions import CombinedExpression
 
 from analytics import events
 from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
@@ -16,30 +17,51 @@ CHART = dt.timedelta(hours=1)
 
 
 class Totals(NamedTuple):
-    """Sums of one window. `hit_rate` is of answered requests, 0 to 1, or None without any."""
+    """Sums of one window. Refreshed and bypassed answers are misses: a provider was asked for them."""
 
     requests: int
+    errors: int
     exact_hits: int
     semantic_hits: int
-    misses: int
-    errors: int
-    hit_rate: float | None
     tokens: int
     cost_usd: Decimal
     saved_usd: Decimal
     unpriced: int
 
+    @property
+    def answered(self) -> int:
+        return self.requests - self.errors
+
+    @property
+    def misses(self) -> int:
+        return self.answered - self.exact_hits - self.semantic_hits
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Of answered requests, 0 to 1; None without any."""
+        return (self.exact_hits + self.semantic_hits) / self.answered if self.answered else None
+
+
+class Minute(NamedTuple):
+    """Requests of one minute; `at` is its start in seconds since 1970."""
+
+    at: int
+    exact_hits: int = 0
+    semantic_hits: int = 0
+    misses: int = 0
+    failed: int = 0
+
 
 def totals(since: dt.datetime | None = None) -> Totals:
-    """From the hour of `since` on, or of all time. Failed requests count as requests and errors."""
+    """From the start of the hour of `since`, or of all time."""
     rollups = UsageRollup.objects.filter(width_s=HOUR_S)
     if since is not None:
         rollups = rollups.filter(bucket__gte=since.replace(minute=0, second=0, microsecond=0))
     sums: dict[str, Any] = rollups.aggregate(
         all=Sum("requests"),
         failed=Sum("errors"),
-        exact=Sum("requests", filter=Q(outcome=events.HIT_EXACT)),
-        semantic=Sum("requests", filter=Q(outcome=events.HIT_SEMANTIC)),
+        exact=_answered(events.HIT_EXACT),
+        semantic=_answered(events.HIT_SEMANTIC),
         prompt=Sum("prompt_tokens"),
         completion=Sum("completion_tokens"),
         cost=Sum("cost_usd"),
@@ -47,15 +69,11 @@ def totals(since: dt.datetime | None = None) -> Totals:
         no_price=Sum("unpriced"),
     )
     number = {name: value or 0 for name, value in sums.items()}
-    answered = number["all"] - number["failed"]
-    hits = number["exact"] + number["semantic"]
     return Totals(
         requests=number["all"],
+        errors=number["failed"],
         exact_hits=number["exact"],
         semantic_hits=number["semantic"],
-        misses=answered - hits,
-        errors=number["failed"],
-        hit_rate=hits / answered if answered else None,
         tokens=number["prompt"] + number["completion"],
         cost_usd=Decimal(number["cost"]),
         saved_usd=Decimal(number["saved"]),
@@ -63,53 +81,27 @@ def totals(since: dt.datetime | None = None) -> Totals:
     )
 
 
-def series(now: dt.datetime) -> list[list[int]]:
-    """Of the last hour, minute by minute: [second of its start, exact hits, semantic hits, others]."""
-    start = (now - CHART).replace(second=0, microsecond=0)
-    rows = (
-        UsageRollup.objects.filter(width_s=MINUTE_S, bucket__gt=start)
-        .values_list("bucket", "outcome")
-        .annotate(sum=Sum("requests"))
+def _answered(outcome: str) -> CombinedExpression:
+    return Sum("requests", filter=Q(outcome=outcome)) - Sum("errors", filter=Q(outcome=outcome))
+
+
+def series(now: dt.datetime) -> list[Minute]:
+    """The last hour, minute by minute, those without a request too."""
+    start = (now - CHART).replace(second=0, microsecond=0) + dt.timedelta(seconds=MINUTE_S)
+    rows = UsageRollup.objects.filter(width_s=MINUTE_S, bucket__gte=start).values_list(
+        "bucket", "outcome", "requests", "errors"
     )
-    column = {events.HIT_EXACT: 1, events.HIT_SEMANTIC: 2}
-    first = int(start.timestamp()) + MINUTE_S
-    minutes = {at: [at, 0, 0, 0] for at in range(first, int(now.timestamp()) + 1, MINUTE_S)}
-    for bucket, outcome, requests in rows:
-        if (row := minutes.get(int(bucket.timestamp()))) is not None:
-            row[column.get(outcome, 3)] += requests
+    field = {events.HIT_EXACT: "exact_hits", events.HIT_SEMANTIC: "semantic_hits"}
+    minutes = {at: Minute(at) for at in range(int(start.timestamp()), int(now.timestamp()) + 1, MINUTE_S)}
+    for bucket, outcome, requests, errors in rows:
+        # One from a clock that is ahead of ours is shown when its minute has come.
+        if (minute := minutes.get(int(bucket.timestamp()))) is not None:
+            name = field.get(outcome, "misses")
+            more = {name: getattr(minute, name) + requests - errors, "failed": minute.failed + errors}
+            minutes[minute.at] = minute._replace(**more)
     return list(minutes.values())
 
 
-def latest() -> list[dict[str, object]]:
-    """The last requests, newest first. No prompt, no secret."""
-    return [
-        {
-            "id": str(record.id),
-            "at": record.at.timestamp(),
-            "outcome": record.outcome,
-            "coalesced": record.coalesced,
-            "status": record.status,
-            "error": record.error,
-            "model": record.model,
-            "provider": record.provider,
-            "simulated": record.simulated,
-            "tokens": record.prompt_tokens + record.completion_tokens,
-            "latency_ms": record.latency_ms,
-            "cost_usd": None if record.cost_usd is None else str(record.cost_usd),
-            "saved_usd": None if record.saved_usd is None else str(record.saved_usd),
-            "similarity": record.similarity,
-            "request_id": record.request_id,
-        }
-        for record in UsageRecord.objects.order_by("-at")[:LATEST]
-    ]
-
-
-def snapshot(now: dt.datetime) -> dict[str, Any]:
-    """All that the live dashboard shows."""
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return {"month": _plain(totals(month)), "all": _plain(totals()), "series": series(now), "latest": latest()}
-
-
-def _plain(totals: Totals) -> dict[str, Any]:
-    values = totals._asdict()
-    return values | {name: str(values[name]) for name in ("cost_usd", "saved_usd")}
+def latest() -> list[UsageRecord]:
+    """The last requests, newest first."""
+    return list(UsageRecord.objects.order_by("-at")[:LATEST])

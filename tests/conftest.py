@@ -7,14 +7,21 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from django.db import connections
+from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
+
+from tests import servers
 
 
 @pytest.fixture(scope="session", autouse=True)
-def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """One test database for the whole run. Servers in other processes see what tests write."""
     with django_db_blocker.unblock():
+        databases = setup_databases(verbosity=0, interactive=False)
         yield
+        connections.close_all()
+        teardown_databases(databases, verbosity=0)
 
 
 class Workspace(NamedTuple):
@@ -51,3 +58,32 @@ def alice(make_workspace: Callable[..., Workspace]) -> Workspace:
 def mallory(make_workspace: Callable[..., Workspace]) -> Workspace:
     """Owns another workspace, and wants what is Alice's."""
     return make_workspace()
+
+
+@pytest.fixture(scope="session")
+def server(database: None) -> Iterator[str]:
+    """The URL of a running gateway."""
+    with servers.gateway() as gateway:
+        yield gateway.url
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[str]:
+    """The URL of a provider that does as the model's name says (tests.provider)."""
+    with servers.running("tests.provider:application", ready="/calls") as upstream:
+        yield upstream.url
+
+
+@pytest.fixture
+def with_provider(provider: str) -> Callable[[Workspace], Workspace]:
+    """Gives a workspace that provider, with a key of its own."""
+
+    def configure(workspace: Workspace) -> Workspace:
+        from gateway import routing
+
+        routing.configure_provider(
+            workspace.tenant, name="fake", kind="openai", base_url=f"{provider}/v1", api_key="sk-upstream"
+        )
+        return workspace
+
+    return configure

@@ -1,125 +1,76 @@
-// Keeps the live dashboard up to date: a snapshot from the page, then those that come over the WebSocket.
+// Keeps the dashboard up to date: the server sends its texts and rows anew whenever something was booked.
 "use strict";
 
-const root = document.querySelector("[data-feed]");
+const root = document.getElementById("live");
 const stateNode = document.getElementById("state");
-const COLORS = { exact: "#22e6d2", semantic: "#b48bff", miss: "#ff7ac6" };
+const chartNode = document.getElementById("chart");
 const RETRY_MS = [500, 1000, 2000, 5000, 10000];
 // The server sends something every 20 s; a silent connection is a dead one.
 const SILENCE_MS = 45000;
+const CHART_HEIGHT = 220;
 
-const whole = new Intl.NumberFormat("en-US");
-
-function usd(text) {
-  if (text === null) return "no price";
-  const value = Number(text);
-  if (value === 0) return "$0";
-  const digits = value >= 100 ? 2 : value >= 0.01 ? 4 : 6;
-  return "$" + value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-function milliseconds(value) {
-  return value >= 1000 ? (value / 1000).toFixed(2) + " s" : value.toFixed(value < 10 ? 1 : 0) + " ms";
-}
-
-function setFigure(name, text) {
-  const node = root.querySelector(`[data-figure="${name}"]`);
-  if (node && node.textContent !== text) node.textContent = text;
-}
-
-function showTotals(month, all) {
-  for (const name of ["requests", "exact_hits", "semantic_hits", "misses", "errors", "unpriced"]) {
-    setFigure(name, whole.format(month[name]));
+function showFigures(figures) {
+  for (const node of root.querySelectorAll("[data-figure]")) {
+    const text = figures[node.dataset.figure];
+    if (node.textContent !== text) node.textContent = text;
   }
-  setFigure("hit_rate", month.hit_rate === null ? "–" : (100 * month.hit_rate).toFixed(1) + " %");
-  setFigure("saved_usd", usd(month.saved_usd));
-  setFigure("cost_usd", usd(month.cost_usd));
-  setFigure("all_saved_usd", usd(all.saved_usd));
 }
 
-function cell(row, text, kind) {
-  const node = row.insertCell();
-  node.textContent = text;
-  if (kind) node.className = kind;
-  return node;
-}
-
-function showLatest(records) {
+function showLatest(rows) {
   const body = document.getElementById("latest");
-  const rows = document.createDocumentFragment();
-  for (const record of records) {
-    const row = document.createElement("tr");
-    cell(row, new Date(record.at * 1000).toISOString().slice(11, 19));
-    const outcome = cell(row, "");
-    const badge = document.createElement("span");
-    badge.className = "badge " + (record.status >= 400 ? "failed" : record.outcome.toLowerCase());
-    badge.textContent = record.status >= 400 ? `${record.status} ${record.error}` : record.outcome;
-    outcome.append(badge);
-    cell(row, record.model);
-    const provider = cell(row, record.provider);
-    if (record.simulated) {
-      const label = document.createElement("span");
-      label.className = "badge simulated";
-      label.textContent = "SIMULATED";
-      provider.textContent = "";
-      provider.append(label);
-    }
-    cell(row, whole.format(record.tokens), "n");
-    cell(row, milliseconds(record.latency_ms), "n");
-    cell(row, usd(record.cost_usd), "n");
-    cell(row, usd(record.saved_usd), "n");
-    cell(row, record.similarity === null ? "" : record.similarity.toFixed(3), "n");
-    cell(row, record.request_id, "id").title = record.request_id;
-    rows.append(row);
-  }
-  body.replaceChildren(rows);
-  document.getElementById("empty").hidden = records.length > 0;
-  body.closest("table").hidden = records.length === 0;
+  const selection = document.getSelection();
+  // Who is copying a request id keeps the rows until the next update.
+  if (!selection.isCollapsed && selection.containsNode(body, true)) return;
+  // Rendered by our own templates, which escape.
+  body.innerHTML = rows;
+  document.getElementById("empty").hidden = rows !== "";
+  document.getElementById("requests").hidden = rows === "";
 }
 
 let chart = null;
 
 function stacked(series) {
-  // Drawn from the top down: all, then hits, then exact hits, each over the one before.
+  // Drawn from the top down, each over the one before: all, all but failures, hits, exact hits.
   return [
-    series.map((row) => row[0]),
-    series.map((row) => row[1] + row[2] + row[3]),
-    series.map((row) => row[1] + row[2]),
-    series.map((row) => row[1]),
+    series.map(([at]) => at),
+    series.map(([, exact, semantic, miss, failed]) => exact + semantic + miss + failed),
+    series.map(([, exact, semantic, miss]) => exact + semantic + miss),
+    series.map(([, exact, semantic]) => exact + semantic),
+    series.map(([, exact]) => exact),
   ];
 }
 
+function color(token) {
+  return getComputedStyle(document.documentElement).getPropertyValue(token).trim();
+}
+
 function showChart(series) {
-  const node = document.getElementById("chart");
   const data = stacked(series);
   if (chart !== null) return chart.setData(data);
-  const bars = uPlot.paths.bars({ size: [0.8, 24] });
-  const layer = (label, color) => ({ label, fill: color, stroke: color, width: 0, paths: bars, points: { show: false } });
-  const axis = { stroke: "#9fb0cf", grid: { stroke: "#1d2740", width: 1 }, ticks: { show: false }, font: "12px system-ui" };
+  const paths = uPlot.paths.bars({ size: [0.8, 24] });
+  const layer = (token) => ({ fill: color(token), width: 0, paths, points: { show: false } });
+  const axis = { stroke: color("--dim"), ticks: { show: false }, font: "12px system-ui" };
+  const clock = (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, 16));
   chart = new uPlot(
     {
-      width: node.clientWidth,
-      height: 220,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      width: chartNode.clientWidth,
+      height: CHART_HEIGHT,
       cursor: { show: false },
       legend: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(5, high * 1.1)] } },
-      axes: [{ ...axis, grid: { show: false }, values: (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, 16)) }, { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000] }],
-      series: [{}, layer("misses", COLORS.miss), layer("semantic hits", COLORS.semantic), layer("exact hits", COLORS.exact)],
+      axes: [
+        { ...axis, grid: { show: false }, values: clock, size: 32 },
+        { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000] },
+      ],
+      series: [{}, layer("--red"), layer("--pink"), layer("--violet"), layer("--cyan")],
     },
     data,
-    node,
+    chartNode,
   );
-  new ResizeObserver(() => chart.setSize({ width: node.clientWidth, height: 220 })).observe(node);
+  new ResizeObserver(() => chart.setSize({ width: chartNode.clientWidth, height: CHART_HEIGHT })).observe(chartNode);
 }
 
-function show(snapshot) {
-  showTotals(snapshot.month, snapshot.all);
-  showLatest(snapshot.latest);
-  showChart(snapshot.series);
-}
-
-function setState(state, label) {
+function showState(state, label) {
   stateNode.dataset.state = state;
   const node = stateNode.querySelector(".label");
   if (node.textContent !== label) node.textContent = label;
@@ -133,20 +84,21 @@ function connect(attempt) {
     clearTimeout(silence);
     silence = setTimeout(() => socket.close(), SILENCE_MS);
     attempt = 0;
-    setState("on", "live");
+    showState("on", "live");
     const message = JSON.parse(event.data);
-    if (message.type === "snapshot") show(message);
+    showFigures(message.figures);
+    showLatest(message.latest);
+    showChart(message.series);
   };
   socket.onclose = (event) => {
     clearTimeout(silence);
-    if (event.code === 4401 || event.code === 4404) {
-      setState("off", "logged out: reload the page");
-      return;
-    }
-    setState("wait", "reconnecting…");
+    if (event.code === 4401) return showState("off", "logged out: reload the page");
+    if (event.code === 4404) return showState("off", "no longer yours to see: reload the page");
+    showState("wait", "reconnecting…");
     setTimeout(() => connect(attempt + 1), RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
   };
 }
 
-show(JSON.parse(document.getElementById("snapshot").textContent));
+showState("wait", "connecting…");
+showChart(JSON.parse(document.getElementById("series").textContent));
 connect(0);
