@@ -88,12 +88,12 @@ SIMULATED_TOKENS_PER_S = env.integer(
 # --- Django ---------------------------------------------------------------------------------------------------------
 
 SHARED_APPS = [
-    "daphne",
     "django_tenants",
     "tenants",
     "billing",
     "unfold",
-    "django.contrib.admin",
+    # Not the default configuration, which imports every admin module at start: nexus.urls does, where they are needed.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -107,6 +107,9 @@ SHARED_APPS = [
     "drf_spectacular_sidecar",
     "nexus",
 ]
+if DEBUG:
+    # `runserver` speaks ASGI then. Elsewhere its 15 MB of Twisted would be for nothing.
+    SHARED_APPS.insert(0, "daphne")
 TENANT_APPS = ["analytics", "gateway"]
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 

@@ -13,13 +13,14 @@ from django.conf import settings
 
 from analytics.events import HIT_EXACT, MISS, UsageEvent
 from tenants import keyspace
+from tests.conftest import Workspace
 
 # Of the price catalog: 0.15 and 0.60 USD per million tokens.
 PRICED = {"provider": "openai", "catalog": "openai", "upstream_model": "gpt-4o-mini"}
 COST_USD = Decimal("0.00000015") * 10 + Decimal("0.0000006") * 20
 
 
-def miss(workspace: Any, **facts: Any) -> UsageEvent:
+def miss(workspace: Workspace, **facts: Any) -> UsageEvent:
     """A priced answer of 10 + 20 tokens."""
     now = time.time()
     defaults: dict[str, Any] = {
@@ -43,7 +44,7 @@ def miss(workspace: Any, **facts: Any) -> UsageEvent:
     return UsageEvent(**{**defaults, **facts})
 
 
-def exact_hit(workspace: Any, **facts: Any) -> UsageEvent:
+def exact_hit(workspace: Workspace, **facts: Any) -> UsageEvent:
     """As the edge writes it: of the answer it knows nothing, that is in the entry (`meta`)."""
     nothing: dict[str, Any] = dict.fromkeys(("prompt_tokens", "completion_tokens", "billed_tokens"), 0)
     nothing |= {"provider": "", "catalog": "", "upstream_model": "", "cost_usd": None, "saved_usd": None}
@@ -60,7 +61,7 @@ def client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, protocol=2)
 
 
-def stream_of(workspace: Any) -> str:
+def stream_of(workspace: Workspace) -> str:
     return keyspace.usage_stream(keyspace.partition(workspace.tenant.pk))
 
 

@@ -57,12 +57,16 @@ function showChart(series) {
       height: CHART_HEIGHT,
       cursor: { show: false },
       legend: { show: false },
-      scales: { y: { range: (_, low, high) => [0, Math.max(5, high * 1.1)] } },
+      scales: {
+        // Half a minute more on both sides: a bar stands around its minute.
+        x: { range: (_, from, to) => [from - 30, to + 30] },
+        y: { range: (_, low, high) => [0, Math.max(5, high * 1.1)] },
+      },
       axes: [
         { ...axis, grid: { show: false }, values: clock, size: 32 },
         { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000] },
       ],
-      series: [{}, layer("--red"), layer("--pink"), layer("--violet"), layer("--cyan")],
+      series: [{}, layer("--red"), layer("--slate"), layer("--violet"), layer("--cyan")],
     },
     data,
     chartNode,

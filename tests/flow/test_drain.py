@@ -23,6 +23,7 @@ from billing.models import LedgerEntry
 from tenants import keyspace
 from tenants.db import schema_of
 from tests import usage
+from tests.conftest import Workspace
 from tests.usage import COST_USD, exact_hit, miss, send, stream_of
 
 
@@ -32,12 +33,12 @@ def client() -> Iterator[redis.Redis]:
         yield connected
 
 
-def records_of(workspace: Any) -> list[UsageRecord]:
+def records_of(workspace: Workspace) -> list[UsageRecord]:
     with schema_of(workspace.tenant):
         return list(UsageRecord.objects.order_by("at"))
 
 
-def sums_of(workspace: Any) -> dict[str, tuple[int, int, Decimal, Decimal]]:
+def sums_of(workspace: Workspace) -> dict[str, tuple[int, int, Decimal, Decimal]]:
     """Requests that were answered, billed tokens, cost and saving: by each of the four accounts."""
 
     def summed(rows: Any, tokens: str = "billed_tokens") -> tuple[int, Decimal, Decimal]:
@@ -85,7 +86,7 @@ def last_letter(client: redis.Redis, stream: str) -> dict[bytes, bytes]:
     return letters[0][1] if letters else {}
 
 
-def test_records_rollups_and_ledger_add_up_to_the_same(alice: Any, client: redis.Redis) -> None:
+def test_records_rollups_and_ledger_add_up_to_the_same(alice: Workspace, client: redis.Redis) -> None:
     events = [
         miss(alice),
         miss(alice, cost_usd=Decimal("0.00000001234567")),
@@ -103,7 +104,7 @@ def test_records_rollups_and_ledger_add_up_to_the_same(alice: Any, client: redis
     assert is_empty(client, stream_of(alice))
 
 
-def test_an_exact_hit_saves_what_its_answer_costs_today(alice: Any) -> None:
+def test_an_exact_hit_saves_what_its_answer_costs_today(alice: Workspace) -> None:
     send(stream_of(alice), exact_hit(alice))
     drain_usage()
     (record,) = records_of(alice)
@@ -112,7 +113,7 @@ def test_an_exact_hit_saves_what_its_answer_costs_today(alice: Any) -> None:
     assert record.provider == "openai"
 
 
-def test_an_answer_without_a_known_price_is_counted_but_not_free(alice: Any) -> None:
+def test_an_answer_without_a_known_price_is_counted_but_not_free(alice: Workspace) -> None:
     send(stream_of(alice), miss(alice, cost_usd=None))
     drain_usage()
     assert records_of(alice)[0].cost_usd is None
@@ -120,7 +121,7 @@ def test_an_answer_without_a_known_price_is_counted_but_not_free(alice: Any) -> 
         assert UsageRollup.objects.get(width_s=HOUR_S).unpriced == 1
 
 
-def test_an_event_delivered_twice_counts_once(alice: Any) -> None:
+def test_an_event_delivered_twice_counts_once(alice: Workspace) -> None:
     event = miss(alice)
     send(stream_of(alice), event, event)
     drain_usage()
@@ -130,7 +131,7 @@ def test_an_event_delivered_twice_counts_once(alice: Any) -> None:
     assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (2, 60, 2 * COST_USD, 0)
 
 
-def test_a_worker_that_dies_before_it_books_loses_nothing(alice: Any, client: redis.Redis) -> None:
+def test_a_worker_that_dies_before_it_books_loses_nothing(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
     send(stream, miss(alice))
     drain_usage()
@@ -142,7 +143,7 @@ def test_a_worker_that_dies_before_it_books_loses_nothing(alice: Any, client: re
 
 
 def test_a_worker_that_dies_between_commit_and_acknowledgement_counts_nothing_twice(
-    alice: Any, client: redis.Redis
+    alice: Workspace, client: redis.Redis
 ) -> None:
     stream = stream_of(alice)
     send(stream, miss(alice))
@@ -155,7 +156,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_counts_nothing_tw
     assert is_empty(client, stream)
 
 
-def test_what_a_living_worker_holds_is_left_to_it(alice: Any, client: redis.Redis) -> None:
+def test_what_a_living_worker_holds_is_left_to_it(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
     send(stream, miss(alice))
     drain_usage()
@@ -168,7 +169,7 @@ def test_what_a_living_worker_holds_is_left_to_it(alice: Any, client: redis.Redi
     assert len(records_of(alice)) == 2
 
 
-def test_malformed_events_go_to_the_dead_letters_with_the_reason(alice: Any, client: redis.Redis) -> None:
+def test_malformed_events_go_to_the_dead_letters_with_the_reason(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
     client.xadd(stream, {b"e": b"{not json"})
     send(stream, miss(alice))
@@ -180,7 +181,7 @@ def test_malformed_events_go_to_the_dead_letters_with_the_reason(alice: Any, cli
     assert is_empty(client, stream)
 
 
-def test_events_of_a_tenant_that_does_not_exist_go_to_the_dead_letters(alice: Any, client: redis.Redis) -> None:
+def test_events_of_a_tenant_that_does_not_exist_go_to_the_dead_letters(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
     send(stream, miss(alice, tenant_id=2**40), miss(alice))
     drain_usage()
@@ -190,7 +191,7 @@ def test_events_of_a_tenant_that_does_not_exist_go_to_the_dead_letters(alice: An
 
 @pytest.mark.parametrize("poison", [{"model": "gpt\x00"}, {"prompt_tokens": 2**31}, {"request_id": "r" * 129}])
 def test_an_event_that_postgres_refuses_is_buried_alone(
-    alice: Any, client: redis.Redis, poison: dict[str, Any]
+    alice: Workspace, client: redis.Redis, poison: dict[str, Any]
 ) -> None:
     stream = stream_of(alice)
     send(stream, miss(alice), miss(alice, **poison), miss(alice))
@@ -200,7 +201,7 @@ def test_an_event_that_postgres_refuses_is_buried_alone(
     assert is_empty(client, stream)
 
 
-def test_a_tenant_with_a_broken_schema_waits_alone(alice: Any, mallory: Any, client: redis.Redis) -> None:
+def test_a_tenant_with_a_broken_schema_waits_alone(alice: Workspace, mallory: Workspace, client: redis.Redis) -> None:
     stream, schema = stream_of(mallory), mallory.tenant.schema_name
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {schema}.analytics_usagerecord RENAME TO away")
@@ -217,7 +218,7 @@ def test_a_tenant_with_a_broken_schema_waits_alone(alice: Any, mallory: Any, cli
     assert is_empty(client, stream)
 
 
-def test_two_drains_at_once_book_each_event_once(alice: Any, client: redis.Redis) -> None:
+def test_two_drains_at_once_book_each_event_once(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
     events = [miss(alice, at=1_790_000_000 + 61 * n) for n in range(1500)]
     # A quarter comes twice, in another order.
@@ -242,7 +243,7 @@ def test_two_drains_at_once_book_each_event_once(alice: Any, client: redis.Redis
     assert is_empty(client, stream)
 
 
-def test_a_key_is_marked_as_used_at_most_once_a_minute(alice: Any) -> None:
+def test_a_key_is_marked_as_used_at_most_once_a_minute(alice: Workspace) -> None:
     send(stream_of(alice), miss(alice))
     drain_usage()
     alice.api_key.refresh_from_db()
@@ -254,7 +255,7 @@ def test_a_key_is_marked_as_used_at_most_once_a_minute(alice: Any) -> None:
     assert alice.api_key.last_used_at == first
 
 
-def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable[..., Any]) -> None:
+def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable[..., Workspace]) -> None:
     workspace = make_workspace("free")
     now = timezone.now()
     send(stream_of(workspace), *(miss(workspace, at=(now - dt.timedelta(days=d)).timestamp()) for d in (0, 29, 31)))
@@ -266,7 +267,7 @@ def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable
         assert UsageRollup.objects.filter(width_s=HOUR_S).count() == 3
 
 
-def test_an_id_in_capitals_is_the_same_id(alice: Any) -> None:
+def test_an_id_in_capitals_is_the_same_id(alice: Workspace) -> None:
     record_id = uuid.uuid4()
     send(stream_of(alice), miss(alice, id=str(record_id)), miss(alice, id=str(record_id).upper()))
     drain_usage()

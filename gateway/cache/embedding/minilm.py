@@ -36,6 +36,8 @@ class MiniLM:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = intra_op_threads
         options.inter_op_num_threads = 1
+        # The arena keeps the room of the longest text ever seen.
+        options.enable_cpu_mem_arena = False
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
             kept = session.get_modelmeta().custom_metadata_map

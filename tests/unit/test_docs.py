@@ -1,0 +1,44 @@
+"""The docs list every setting, endpoint and error code; whoever adds one is reminded here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from gateway import errors
+from gateway.urls import urlpatterns
+from nexus import env, up
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def settings() -> list[env.Variable]:
+    up.Address()
+    return sorted(env.VARIABLES.values())
+
+
+def error_codes() -> set[str]:
+    def subclasses(kind: type) -> set[type]:
+        return {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+
+    return {kind.code for kind in subclasses(errors.GatewayError) if getattr(kind, "code", None)}
+
+
+@pytest.mark.parametrize("variable", settings(), ids=lambda variable: str(variable.name))
+def test_every_setting_is_documented_with_its_help(variable: env.Variable) -> None:
+    (line,) = [
+        line for line in (DOCS / "settings.md").read_text().splitlines() if line.startswith(f"| `{variable.name}` |")
+    ]
+    assert variable.help in line
+
+
+@pytest.mark.parametrize("code", sorted(error_codes()))
+def test_every_error_code_is_documented(code: str) -> None:
+    assert f"`{code}`" in (DOCS / "api.md").read_text()
+
+
+def test_every_endpoint_of_the_data_plane_is_documented() -> None:
+    text = (DOCS / "api.md").read_text()
+    for pattern in urlpatterns:
+        route = str(pattern.pattern).split("<")[0].rstrip("/")
+        assert f"/{route}" in text, route
