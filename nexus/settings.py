@@ -227,6 +227,21 @@ if TRUST_PROXY:
 if _HTTPS:
     SECURE_HSTS_SECONDS = 31_536_000
 
+UNFOLD = {
+    "SITE_TITLE": "NexusGateway",
+    "SITE_HEADER": "NexusGateway",
+    "SITE_SUBHEADER": "Operators",
+    "SITE_URL": "/",
+    "THEME": "dark",
+    "SHOW_HISTORY": False,
+    "COLORS": {
+        "primary": {
+            "50": "#e6fffb", "100": "#b8fff3", "200": "#87f7e8", "300": "#5ff3e4", "400": "#22e6d2", "500": "#14c4b3",
+            "600": "#0e9d90", "700": "#0b7a70", "800": "#095c55", "900": "#06403b", "950": "#04211e",
+        }
+    },
+}  # fmt: skip
+
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_AUTHENTICATION_CLASSES": [],

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
@@ -38,7 +38,7 @@ def live_socket(tenant: Tenant, client: Client | None, origin: bytes | None = OU
 @contextlib.asynccontextmanager
 async def live_feed(tenant: Tenant, user: User | None) -> AsyncIterator[WebsocketCommunicator]:
     """An open one."""
-    client = await sync_to_async(session_of)(user) if user is not None else None
+    client = await database_sync_to_async(session_of)(user) if user is not None else None
     feed = live_socket(tenant, client)
     connected, _ = await feed.connect(PATIENCE_S)
     assert connected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx2
 import openai
@@ -11,7 +12,7 @@ import pytest
 
 from tests.conftest import Workspace
 
-QUESTION = [{"role": "user", "content": "How do I make tea?"}]
+QUESTION: Any = [{"role": "user", "content": "How do I make tea?"}]
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def simulated(server: str, alice: Workspace) -> Iterator[openai.OpenAI]:
         yield client
 
 
-def ask(client: openai.OpenAI, model: str = "ok", content: str = "How do I make tea?", **more: object):  # type: ignore[no-untyped-def]
+def ask(client: openai.OpenAI, model: str = "ok", content: str = "How do I make tea?", **more: Any) -> Any:
     return client.chat.completions.with_raw_response.create(
         model=model,
         messages=[{"role": "user", "content": content}],
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -74,8 +75,8 @@ def test_a_look_alike_is_a_miss(client: openai.OpenAI, stored: str, asked: str) 
 
 
 def test_a_stream_arrives_in_chunks_and_ends(client: openai.OpenAI) -> None:
-    stream = client.chat.completions.create(model="ok", messages=QUESTION, stream=True)  # type: ignore[arg-type]
-    chunks = list(stream)
+    stream = client.chat.completions.create(model="ok", messages=QUESTION, stream=True)
+    chunks: list[Any] = list(stream)
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == "You said: How do I make tea?"
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert all(chunk.usage is None for chunk in chunks)
@@ -85,22 +86,22 @@ def test_a_stream_tells_its_usage_to_who_asks(client: openai.OpenAI) -> None:
     for expected in ("MISS", "HIT-EXACT"):
         with client.chat.completions.with_streaming_response.create(
             model="ok",
-            messages=QUESTION,  # type: ignore[arg-type]
+            messages=QUESTION,
             stream=True,
             stream_options={"include_usage": True},
         ) as raw:
-            chunks = list(raw.parse())
+            chunks: list[Any] = list(raw.parse())
         assert raw.headers["x-cache"] == expected
         assert chunks[-1].choices == [] and chunks[-1].usage is not None
         assert chunks[-1].usage.total_tokens == 18
 
 
 def test_a_streamed_answer_serves_later_requests_of_both_kinds(client: openai.OpenAI) -> None:
-    list(client.chat.completions.create(model="ok", messages=QUESTION, stream=True))  # type: ignore[arg-type]
+    list(client.chat.completions.create(model="ok", messages=QUESTION, stream=True))
     whole = ask(client)
     assert whole.headers["x-cache"] == "HIT-EXACT"
     assert whole.parse().choices[0].message.content == "You said: How do I make tea?"
-    again = list(client.chat.completions.create(model="ok", messages=QUESTION, stream=True))  # type: ignore[arg-type]
+    again: list[Any] = list(client.chat.completions.create(model="ok", messages=QUESTION, stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in again) == "You said: How do I make tea?"
 
 
@@ -211,7 +212,7 @@ def test_the_simple_dialect_streams(server: str, alice: Workspace) -> None:
     assert '"delta"' in text and '"done":true' in text and text.endswith("data: [DONE]\n\n")
 
 
-def post(server: str, key: str, **request: object) -> httpx2.Response:
+def post(server: str, key: str, **request: Any) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    headers |= request.pop("headers", {})  # type: ignore[call-overload]
-    return httpx2.post(f"{server}/v1/chat/completions", headers=headers, **request)  # type: ignore[arg-type]
+    headers |= request.pop("headers", {})
+    return httpx2.post(f"{server}/v1/chat/completions", headers=headers, **request)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from analytics import consumers
 from analytics.tasks import drain_usage
@@ -14,7 +12,7 @@ from tests.conftest import Workspace
 from tests.sockets import close_code, live_feed, live_socket, session_of, update
 from tests.usage import exact_hit, miss, send, stream_of
 
-drain = sync_to_async(drain_usage)
+drain = database_sync_to_async(drain_usage)
 
 
 async def test_a_member_gets_the_figures_at_once(alice: Workspace) -> None:
@@ -76,11 +74,11 @@ async def test_many_bookings_are_one_update(alice: Workspace) -> None:
 
 
 async def test_who_logs_out_hears_no_more(alice: Workspace) -> None:
-    client = await sync_to_async(session_of)(alice.owner)
+    client = await database_sync_to_async(session_of)(alice.owner)
     feed = live_socket(alice.tenant, client)
     await feed.connect()
     await update(feed)
-    await sync_to_async(client.logout)()
+    await database_sync_to_async(client.logout)()
     send(stream_of(alice), miss(alice))
     await drain()
     assert await close_code(feed) == consumers.LOGGED_OUT
@@ -110,4 +108,4 @@ async def test_the_books_are_right_without_anybody_to_tell(alice: Workspace, mon
 
     monkeypatch.setattr("analytics.live.get_channel_layer", broken)
     send(stream_of(alice), miss(alice))
-    assert await asyncio.to_thread(drain_usage) >= 1
+    assert await drain() >= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.test import Client
 
 from analytics.tasks import drain_usage
@@ -46,7 +46,7 @@ async def test_who_is_not_logged_in_gets_no_feed(alice: Workspace) -> None:
 
 @pytest.mark.parametrize("origin", [b"https://evil.example", None])
 async def test_another_sites_page_gets_no_feed(alice: Workspace, origin: bytes | None) -> None:
-    session = await sync_to_async(session_of)(alice.owner)
+    session = await database_sync_to_async(session_of)(alice.owner)
     connected, _ = await live_socket(alice.tenant, session, origin).connect()
     assert not connected
 
@@ -55,9 +55,9 @@ async def test_one_workspaces_requests_reach_no_other_feed(alice: Workspace, mal
     async with live_feed(mallory.tenant, mallory.owner) as feed:
         await update(feed)
         send(stream_of(alice), miss(alice, request_id="alices-own"))
-        await sync_to_async(drain_usage)()
+        await database_sync_to_async(drain_usage)()
         send(stream_of(mallory), miss(mallory, request_id="mallorys-own"))
-        await sync_to_async(drain_usage)()
+        await database_sync_to_async(drain_usage)()
         news = await update(feed)
         assert news["figures"]["requests"] == "1"
         assert "mallorys-own" in news["latest"]

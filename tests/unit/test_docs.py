@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+
 from gateway import errors
 from gateway.urls import urlpatterns
 from nexus import env, up
@@ -18,8 +20,8 @@ def settings() -> list[env.Variable]:
 
 
 def error_codes() -> set[str]:
-    def subclasses(kind: type) -> set[type]:
-        return {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+    def subclasses(kind: Any) -> set[Any]:
+        return {kind} | {found for child in kind.__subclasses__() for found in subclasses(child)}
 
     return {kind.code for kind in subclasses(errors.GatewayError) if getattr(kind, "code", None)}
 

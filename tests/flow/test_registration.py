@@ -1,0 +1,170 @@
+"""From a stranger to a workspace with a key: by API and in the browser."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+from django.http import HttpRequest
+from django.test import Client
+
+from tenants import addresses, keys, provisioning, registration
+from tenants.models import ApiKey, Membership, Tenant, User
+from tests.conftest import Workspace
+
+
+def address() -> str:
+    return f"{uuid.uuid4().hex[:12]}@example.com"
+
+
+def register(path: str = "/api/register", **body: Any) -> Any:
+    return Client().post(path, json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize("path", ["/api/register", "/v1/register"])
+def test_an_email_is_enough_for_a_key(path: str) -> None:
+    email = address()
+    answer = register(path, email=email)
+    assert answer.status_code == 201
+    made = answer.json()
+    parts = keys.parse(made["api_key"])
+    assert parts is not None and made["plan"] == "free"
+    key = ApiKey.objects.get(public_id=parts.public_id)
+    assert bytes(key.secret_sha256) == parts.secret_sha256
+    assert Membership.objects.get(tenant=key.tenant).role == "owner"
+    assert made["tenant"] == key.tenant.slug
+
+
+def test_the_same_email_again_is_a_conflict_in_any_case() -> None:
+    email = address()
+    assert register(email=email).status_code == 201
+    again = register(email=email.upper())
+    assert again.status_code == 409 and again.json()["error"]["code"] == "email_taken"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "email"),
+        ({"email": "nobody"}, "email"),
+        ({"email": 7}, "email"),
+        ({"email": "a@example.com", "password": "short"}, "password"),
+        ({"email": "a@example.com", "password": "1234567890"}, "password"),
+        ({"email": "a@example.com", "name": "x" * 121}, "name"),
+    ],
+)
+def test_a_bad_field_is_named(body: dict[str, Any], param: str) -> None:
+    answer = register(**body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param and answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        ("{", "application/json", 400),
+        ("a=b", "text/plain", 415),
+        ("[]", "application/json", 400),
+    ],
+)
+def test_garbage_is_refused_in_the_envelope(body: str, content_type: str, status: int) -> None:
+    answer = Client().post("/api/register", body, content_type=content_type)
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_two_at_once_with_one_email_make_one_workspace() -> None:
+    email, results = address(), []
+
+    def run() -> None:
+        try:
+            results.append(registration.register(email))
+        except registration.EmailTaken as error:
+            results.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(result, registration.Registered) for result in results) == 1
+    assert User.objects.filter(email=email).count() == 1
+    assert Tenant.objects.filter(email=email).count() == 1
+
+
+def test_nothing_is_left_of_a_registration_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    email = address()
+    monkeypatch.setattr(provisioning, "template_ddl", lambda: "CREATE TABLE broken (")
+    with pytest.raises(Exception, match="syntax"):
+        registration.register(email)
+    assert not User.objects.filter(email=email).exists()
+    assert not Tenant.objects.filter(email=email).exists()
+    assert connection.schema_name == "public"
+
+
+def test_an_address_may_register_so_often(settings: Any) -> None:
+    settings.REGISTRATIONS_PER_HOUR = 2
+    client, where = Client(), f"2001:db8::{uuid.uuid4().int % 65535:x}"
+
+    def post() -> Any:
+        body = json.dumps({"email": address()})
+        return client.post("/api/register", body, content_type="application/json", REMOTE_ADDR=where)
+
+    assert [post().status_code for _ in range(2)] == [201, 201]
+    refused = post()
+    assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 3600
+
+
+def test_a_forwarded_address_counts_only_behind_our_proxy(settings: Any) -> None:
+    request = HttpRequest()
+    request.META = {"REMOTE_ADDR": "10.0.0.1", "HTTP_X_FORWARDED_FOR": "6.6.6.6, 203.0.113.9"}
+    assert addresses.client_address(request) == "10.0.0.1"
+    settings.TRUST_PROXY = True
+    assert addresses.client_address(request) == "203.0.113.9"
+
+
+def test_a_workspace_gets_an_address_from_its_name() -> None:
+    first = provisioning.create_tenant(name="Café & Söhne", email=address())
+    second = provisioning.create_tenant(name="Café & Söhne", email=address())
+    assert first.slug.startswith("cafe-sohne") and second.slug.startswith("cafe-sohne-")
+    with pytest.raises(provisioning.SlugTaken):
+        provisioning.create_tenant(name="x", email=address(), slug=first.slug)
+
+
+def test_signing_up_in_the_browser_shows_the_key_once_and_logs_in() -> None:
+    client = Client()
+    data = {"email": address(), "name": "Tea House", "password": "correct horse 9 battery"}
+    page = client.post("/signup/", data)
+    assert page.status_code == 201 and b"nk-" in page.content and b"Tea House" in page.content
+    home = client.get("/workspaces/")
+    assert home.status_code == 302
+    dashboard = client.get(home.headers["Location"])
+    assert dashboard.status_code == 200 and b"nk-your-key" in dashboard.content
+
+
+def test_a_weak_password_is_refused_in_the_browser() -> None:
+    page = Client().post("/signup/", {"email": address(), "name": "", "password": "12345"})
+    assert page.status_code == 400 and b"too short" in page.content
+
+
+def test_login_leads_on_only_within_this_site(alice: Workspace) -> None:
+    def target(next: str) -> str:
+        data = {"username": alice.owner.email, "password": "correct horse 9 battery", "next": next}
+        return str(Client().post("/login/", data).headers["Location"])
+
+    assert target(f"/t/{alice.tenant.slug}/") == f"/t/{alice.tenant.slug}/"
+    assert target("https://evil.example/") == "/workspaces/"
+
+
+def test_a_wrong_login_does_not_tell_what_was_wrong(alice: Workspace) -> None:
+    pages = [
+        Client().post("/login/", {"username": email, "password": "not it"}).content
+        for email in (alice.owner.email, address())
+    ]
+    assert all(b"Please enter a correct" in page for page in pages)
