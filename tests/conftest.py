@@ -24,6 +24,9 @@ def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) 
         teardown_databases(databases, verbosity=0)
 
 
+PASSWORD = "correct horse 9 battery"
+
+
 class Workspace(NamedTuple):
     """A tenant with its owner, and a key as the owner was shown it."""
 
@@ -41,7 +44,7 @@ def make_workspace() -> Callable[..., Workspace]:
         from billing import subscriptions
         from tenants import registration
 
-        registered = registration.register(f"{uuid.uuid4().hex[:12]}@example.com", password="correct horse 9 battery")
+        registered = registration.register(f"{uuid.uuid4().hex[:12]}@example.com", password=PASSWORD)
         subscriptions.change_plan(registered.tenant, plan, overrides=overrides)
         return Workspace(registered.tenant, registered.user, registered.issued.key, registered.issued.text)
 

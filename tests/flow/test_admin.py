@@ -16,7 +16,6 @@ from nexus import urls
 from tenants.models import ApiKey, AuditEvent, Tenant, User
 from tests.conftest import Workspace
 
-
 # The admin's models are registered when its paths are.
 assert urls.urlpatterns
 
