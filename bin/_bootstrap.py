@@ -94,7 +94,18 @@ def ensure_packages(purpose: str) -> None:
         pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2"]
         run([python_of(VENV), *pip, "--require-hashes", "-r", "requirements/uv.txt"], log)
     with preflight.step("Packages"):
-        sync = ["-m", "uv", "pip", "sync", "--python", python_of(VENV), "--require-hashes", *wanted]
+        # Compiled once here, or half a dozen processes would compile all of Django at every start.
+        sync = [
+            "-m",
+            "uv",
+            "pip",
+            "sync",
+            "--compile-bytecode",
+            "--python",
+            python_of(VENV),
+            "--require-hashes",
+            *wanted,
+        ]
         run([python_of(VENV), *sync], log, index_of_pip())
     STAMP.write_text(json.dumps({"root": str(ROOT), "files": wanted}), encoding="utf-8")
 
