@@ -9,12 +9,13 @@ from typing import Any
 import redis
 from celery import shared_task
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
+from django.db.models import Model
 from django.utils import timezone
 from psycopg import sql
 
 from analytics.drain import Drain
-from analytics.models import MINUTE_S
+from analytics.models import MINUTE_S, UsageRecord, UsageRollup
 from billing.models import Subscription
 from tenants.db import table
 
@@ -41,18 +42,23 @@ def purge_records() -> int:
     subscriptions = Subscription.objects.select_related("tenant", "plan").order_by("tenant_id")
     for subscription in subscriptions.iterator():
         schema = subscription.tenant.schema_name
-        before = now - dt.timedelta(days=subscription.plan.retention_days)
-        deleted += _delete(schema, "analytics_usagerecord", sql.SQL("at < %s"), [before])
-        deleted += _delete(
-            schema, "analytics_usagerollup", sql.SQL("width_s = %s AND bucket < %s"), [MINUTE_S, now - MINUTES_ARE_KEPT]
-        )
+        records_before = now - dt.timedelta(days=subscription.plan.retention_days)
+        try:
+            deleted += _delete(schema, UsageRecord, sql.SQL("at < %s"), [records_before])
+            deleted += _delete(
+                schema, UsageRollup, sql.SQL("width_s = %s AND bucket < %s"), [MINUTE_S, now - MINUTES_ARE_KEPT]
+            )
+        except DatabaseError:
+            if not connection.is_usable():
+                raise
+            logger.exception("old records of %s stay", subscription.tenant)
     return deleted
 
 
-def _delete(schema: str, name: str, condition: sql.SQL, values: list[Any]) -> int:
+def _delete(schema: str, model: type[Model], condition: sql.SQL, values: list[Any]) -> int:
     """In small batches, each committed: other writers never wait long."""
     query = sql.SQL("DELETE FROM {0} WHERE ctid IN (SELECT ctid FROM {0} WHERE {1} LIMIT {2})").format(
-        table(schema, name), condition, sql.Literal(PURGE_BATCH)
+        table(schema, model._meta.db_table), condition, sql.Literal(PURGE_BATCH)
     )
     deleted = 0
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import uuid
@@ -201,17 +202,30 @@ def test_an_event_that_postgres_refuses_is_buried_alone(
     assert is_empty(client, stream)
 
 
-def test_a_tenant_with_a_broken_schema_waits_alone(alice: Workspace, mallory: Workspace, client: redis.Redis) -> None:
-    stream, schema = stream_of(mallory), mallory.tenant.schema_name
+@contextlib.contextmanager
+def without_records_table(workspace: Workspace) -> Iterator[None]:
+    schema = workspace.tenant.schema_name
+    run_sql(f"ALTER TABLE {schema}.analytics_usagerecord RENAME TO away")
+    try:
+        yield
+    finally:
+        run_sql(f"ALTER TABLE {schema}.away RENAME TO analytics_usagerecord")
+
+
+def run_sql(statement: str) -> None:
+    # A cursor each time: a task closes the connection when it begins.
     with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {schema}.analytics_usagerecord RENAME TO away")
+        cursor.execute(statement)
+
+
+def test_a_tenant_with_a_broken_schema_waits_alone(alice: Workspace, mallory: Workspace, client: redis.Redis) -> None:
+    stream = stream_of(mallory)
     # Both in one stream, as tenants of one partition are.
     send(stream, miss(mallory), miss(alice))
-    drain_usage()
+    with without_records_table(mallory):
+        drain_usage()
     assert len(records_of(alice)) == 1
     assert not LedgerEntry.objects.filter(tenant=mallory.tenant).exists()
-    with connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE {schema}.away RENAME TO analytics_usagerecord")
     age(client, stream)
     drain_usage()
     assert len(records_of(mallory)) == 1
@@ -265,6 +279,15 @@ def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable
     with schema_of(workspace.tenant):
         assert UsageRollup.objects.filter(width_s=MINUTE_S).count() == 1
         assert UsageRollup.objects.filter(width_s=HOUR_S).count() == 3
+
+
+def test_a_tenant_with_a_broken_schema_keeps_no_other_from_being_purged(mallory: Workspace, alice: Workspace) -> None:
+    years_ago = (timezone.now() - dt.timedelta(days=800)).timestamp()
+    send(stream_of(alice), miss(alice, at=years_ago))
+    drain_usage()
+    with without_records_table(mallory):
+        purge_records()
+    assert records_of(alice) == []
 
 
 def test_an_id_in_capitals_is_the_same_id(alice: Workspace) -> None:

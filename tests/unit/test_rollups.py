@@ -70,7 +70,7 @@ def test_every_sum_is_of_all_events_of_the_slice() -> None:
 
 
 def test_outcome_model_provider_and_key_are_kept_apart() -> None:
-    others = [{"outcome": HIT_EXACT}, {"model": "gpt-4o"}, {"provider": "azure"}, {"key_id": 3}]
+    others: list[dict[str, Any]] = [{"outcome": HIT_EXACT}, {"model": "gpt-4o"}, {"provider": "azure"}, {"key_id": 3}]
     assert len(rollups.sums_of([event(), event(), *(event(**other) for other in others)])) == 2 * 5
 
 
