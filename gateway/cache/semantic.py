@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 CANDIDATES = 5
 # A lookup waits this long for answers of its own scope that are just being stored.
-PENDING_WAIT_S = 0.05
+PENDING_WAIT_S = 0.01
 
 
 class Found(NamedTuple):

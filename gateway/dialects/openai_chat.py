@@ -36,7 +36,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 def read(payload: dict[str, Any]) -> ChatRequest:
     model, messages = payload.get("model"), payload.get("messages")
-    if not isinstance(model, str) or not model or len(model) > 120:
+    if not isinstance(model, str) or not model.isprintable() or not 0 < len(model) <= 120:
         raise InvalidRequest("`model` must be the name of a model, such as “gpt-4o-mini”.", param="model")
     if not isinstance(messages, list) or not messages or len(messages) > MAX_MESSAGES:
         raise InvalidRequest(f"`messages` must be a list of 1 to {MAX_MESSAGES} messages.", param="messages")

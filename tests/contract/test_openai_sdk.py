@@ -147,6 +147,8 @@ def test_a_wrong_key_is_an_authentication_error(server: str) -> None:
         ({"messages": [{"role": "user", "content": 7}]}, "messages[0].content"),
         ({"model": ""}, "model"),
         ({"model": None}, "model"),
+        ({"model": "gpt\u0000"}, "model"),
+        ({"model": "gpt\r\nx-evil: 1"}, "model"),
         ({"stream": "yes"}, "stream"),
         ({"n": 0}, "n"),
         ({"max_tokens": -1}, "max_tokens"),

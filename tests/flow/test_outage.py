@@ -1,0 +1,118 @@
+"""Redis dies and comes back: answers go on, and nothing is lost or counted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis
+
+from analytics.drain import Drain
+from analytics.models import UsageRecord
+from nexus.embedded import Redis, remove_sockets
+from tenants.db import schema_of
+from tests import servers
+from tests.conftest import Workspace
+
+PATIENCE_S = 30
+
+
+class OwnRedis:
+    """A Redis that may be killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = Redis(folder)
+        self._server.prepare()
+        self.url = self._server.url
+        self.start()
+
+    def start(self) -> None:
+        self._server.clear_leftovers()
+        self._process = subprocess.Popen(self._server.launch().argv, stdout=subprocess.DEVNULL)
+        until(self._server.ready)
+
+    def kill(self) -> None:
+        # Its launcher watches over it: both go.
+        for child in (*_children(self._process.pid), self._process.pid):
+            os.kill(child, signal.SIGKILL)
+        self._process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    folder = tmp_path / "var"
+    (folder / "run").mkdir(parents=True)
+    own = OwnRedis(folder)
+    yield own
+    own.kill()
+    remove_sockets(folder)
+
+
+def ask(url: str, workspace: Workspace, content: str) -> httpx2.Response:
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": content}]}
+    headers = {"Authorization": f"Bearer {workspace.key}"}
+    return httpx2.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30)
+
+
+def records(own_redis: OwnRedis, workspace: Workspace) -> list[UsageRecord]:
+    with redis.Redis.from_url(own_redis.url, protocol=2) as client:
+        Drain(client).run()
+    with schema_of(workspace.tenant):
+        return list(UsageRecord.objects.all())
+
+
+def test_answers_go_on_without_redis_and_are_booked_when_it_is_back(
+    own_redis: OwnRedis, alice: Workspace, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    with servers.gateway(REDIS_URL=own_redis.url, NEXUS_SPOOL_DIR=str(spool), NEXUS_REDIS_TIMEOUT_MS="200") as gateway:
+        answers = [ask(gateway.url, alice, "before") for _ in range(3)]
+        own_redis.kill()
+        answers += [ask(gateway.url, alice, f"without {number}") for number in range(5)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert answers[-1].headers["x-cache"] == "MISS"
+        assert list(spool.iterdir())
+        own_redis.start()
+        until(lambda: not list(spool.iterdir()))
+        until(lambda: ask(gateway.url, alice, "before").headers["x-cache"] == "HIT-EXACT")
+        asked = len(answers)
+        until(lambda: len(records(own_redis, alice)) > asked)
+        booked = records(own_redis, alice)
+        assert len({record.request_id for record in booked}) == len(booked)
+        answered = {answer.headers["x-request-id"] for answer in answers}
+        assert answered <= {record.request_id for record in booked}
+
+
+def test_a_spool_of_a_gateway_that_died_is_taken_over(own_redis: OwnRedis, alice: Workspace, tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    settings = {"REDIS_URL": own_redis.url, "NEXUS_SPOOL_DIR": str(spool), "NEXUS_REDIS_TIMEOUT_MS": "200"}
+    with servers.gateway(**settings) as gateway:
+        assert ask(gateway.url, alice, "known key").status_code == 200
+        own_redis.kill()
+        answer = ask(gateway.url, alice, uuid.uuid4().hex)
+        assert answer.status_code == 200
+        gateway.process.kill()
+    own_redis.start()
+    with servers.gateway(**settings):
+        until(lambda: not list(spool.iterdir()))
+    assert answer.headers["x-request-id"] in {record.request_id for record in records(own_redis, alice)}
