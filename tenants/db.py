@@ -4,7 +4,6 @@ by search path in sync code."""
 from __future__ import annotations
 
 import contextlib
-import urllib.parse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from django.conf import settings
 from django_tenants.utils import tenant_context
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -45,9 +45,11 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
         await connection.execute("SET hnsw.iterative_scan = 'strict_order'")
         await connection.execute("SET hnsw.ef_search = 100")
 
-    scheme, rest = settings.DATABASE_URL.split("://", 1)
+    database = settings.DATABASES["default"]
+    names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+    parameters = {name: database[key] for name, key in names.items() if database[key]}
     return AsyncConnectionPool(
-        f"postgresql://{rest}" if scheme == "postgres" else settings.DATABASE_URL,
+        make_conninfo(**parameters, **database["OPTIONS"]),
         kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "nexus-gateway"},
         configure=configure,
         min_size=1,
@@ -76,9 +78,3 @@ def make_redis(url: str, *, timeout_s: float | None) -> redis.asyncio.Redis:
         health_check_interval=0,
     )
     return redis.asyncio.Redis.from_pool(pool)
-
-
-def host_of(url: str) -> str:
-    """A database URL without its password, for messages."""
-    parts = urllib.parse.urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
