@@ -7,4 +7,4 @@ os.environ.setdefault("REDIS_URL", "redis://localhost/0")
 os.environ.setdefault("NEXUS_SECRET_KEY", "only-for-reading-types-never-for-serving")
 os.environ.setdefault("NEXUS_ENCRYPTION_KEYS", "none")
 
-from nexus.settings import *  # noqa: E402, F403
+from nexus.settings import *  # noqa: F403
