@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.db import transaction
+from django import forms
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from billing import subscriptions
 from billing.models import LedgerEntry, Plan, PriceOverride, Subscription
-from tenants import audit
-from tenants.admin import ReadOnly, actor
+from tenants.admin import ReadOnly
+from tenants.operators import actor, record_edit
 
 
 @admin.register(Plan)
@@ -27,19 +26,28 @@ class PlanAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Plan | None = None) -> tuple[str, ...]:
         return ("code",) if obj is not None else ()
 
-    def save_model(self, request: HttpRequest, obj: Plan, form: ModelForm[Plan], change: bool) -> None:
-        with transaction.atomic():
-            before = {name: str(form.initial.get(name)) for name in form.changed_data}
-            super().save_model(request, obj, form, change)
-            after = {name: str(getattr(obj, name)) for name in form.changed_data}
-            audit.record("plan.edited", tenant=None, target=obj.code, before=before, after=after, **actor(request))
+    def save_model(self, request: HttpRequest, obj: Plan, form: forms.ModelForm[Plan], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        record_edit(request, "plan.edited", form, target=obj.code)
 
     def has_delete_permission(self, request: HttpRequest, obj: Plan | None = None) -> bool:
-        return obj is None or not obj.subscriptions.exists()
+        # Nor in bulk: what is gone from the list is not in the audit log.
+        return False
+
+
+class SubscriptionForm(forms.ModelForm):
+    def clean_overrides(self) -> dict[str, int | None]:
+        overrides: dict[str, int | None] = self.cleaned_data["overrides"] or {}
+        try:
+            subscriptions.check_overrides(overrides)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        return overrides
 
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ModelAdmin):
+    form = SubscriptionForm
     list_display = ("tenant", "plan", "anchor_at", "overrides")
     list_filter = ("plan",)
     search_fields = ("tenant__slug", "tenant__name")
@@ -53,15 +61,16 @@ class SubscriptionAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Subscription, form: ModelForm[Subscription], change: bool) -> None:
-        try:
-            subscriptions.change_plan(obj.tenant, obj.plan_id, overrides=obj.overrides or {}, **actor(request))
-        except ValueError as error:
-            self.message_user(request, f"Not saved: {error}", messages.ERROR)
+    def save_model(
+        self, request: HttpRequest, obj: Subscription, form: forms.ModelForm[Subscription], change: bool
+    ) -> None:
+        subscriptions.change_plan(obj.tenant, obj.plan_id, overrides=obj.overrides, **actor(request))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """“Change plan to …”, one for each plan."""
         actions: dict[str, Any] = super().get_actions(request)
+        if not self.has_change_permission(request):
+            return actions
         for plan in Plan.objects.all():
             name = f"change_to_{plan.code}"
             actions[name] = (_change_to(plan), name, f"Change plan to {plan.name}")
@@ -91,11 +100,10 @@ class PriceOverrideAdmin(ModelAdmin):
         return False
 
     def save_model(
-        self, request: HttpRequest, obj: PriceOverride, form: ModelForm[PriceOverride], change: bool
+        self, request: HttpRequest, obj: PriceOverride, form: forms.ModelForm[PriceOverride], change: bool
     ) -> None:
-        with transaction.atomic():
-            super().save_model(request, obj, form, change)
-            audit.record("price.added", tenant=None, target=str(obj), after=str(obj), **actor(request))
+        super().save_model(request, obj, form, change)
+        record_edit(request, "price.added", form, target=str(obj))
 
 
 @admin.register(LedgerEntry)

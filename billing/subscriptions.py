@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 
@@ -10,6 +11,9 @@ from billing.models import Plan, Subscription
 from billing.plans import LIMIT_FIELDS
 from tenants import audit
 from tenants.models import Tenant, User
+
+# Lua's numbers are exact up to here.
+LARGEST = 2**53
 
 
 def change_plan(
@@ -21,8 +25,7 @@ def change_plan(
     ip: str | None = None,
 ) -> Subscription:
     """Takes effect within a second in every process. `overrides` of None keeps those there are. Raises ValueError."""
-    if unknown := sorted(set(overrides or ()) - set(LIMIT_FIELDS)):
-        raise ValueError(f"{unknown[0]} is not a limit; there are {', '.join(LIMIT_FIELDS)}.")
+    check_overrides(overrides or {})
     with transaction.atomic():
         subscription = Subscription.objects.select_for_update().get(tenant=tenant)
         before = {"plan": subscription.plan_id, "overrides": subscription.overrides}
@@ -36,3 +39,14 @@ def change_plan(
                 "plan.changed", tenant=tenant, actor=actor, target=tenant.slug, before=before, after=after, ip=ip
             )
     return subscription
+
+
+def check_overrides(overrides: Any) -> None:
+    """Raises ValueError with a sentence about the first that the data plane could not apply."""
+    if not isinstance(overrides, Mapping):
+        raise ValueError("Overrides are a JSON object of limits.")
+    for name, value in overrides.items():
+        if name not in LIMIT_FIELDS:
+            raise ValueError(f"{name} is not a limit; there are {', '.join(LIMIT_FIELDS)}.")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST):
+            raise ValueError(f"{name} must be a whole number from 0 to {LARGEST}, or null for no limit.")

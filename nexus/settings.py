@@ -10,6 +10,7 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from nexus import env
+from nexus.admin_theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.path("NEXUS_VAR", BASE_DIR / "var", "Folder for embedded services, models, logs and spools.")
@@ -88,10 +89,11 @@ SIMULATED_TOKENS_PER_S = env.integer(
 # --- Django ---------------------------------------------------------------------------------------------------------
 
 SHARED_APPS = [
+    # Before django-tenants, which replaces one of the admin's templates as well.
+    "unfold",
     "django_tenants",
     "tenants",
     "billing",
-    "unfold",
     # Not the default configuration, which imports every admin module at start: nexus.urls does, where they are needed.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.contenttypes",
@@ -226,21 +228,6 @@ if TRUST_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if _HTTPS:
     SECURE_HSTS_SECONDS = 31_536_000
-
-UNFOLD = {
-    "SITE_TITLE": "NexusGateway",
-    "SITE_HEADER": "NexusGateway",
-    "SITE_SUBHEADER": "Operators",
-    "SITE_URL": "/",
-    "THEME": "dark",
-    "SHOW_HISTORY": False,
-    "COLORS": {
-        "primary": {
-            "50": "#e6fffb", "100": "#b8fff3", "200": "#87f7e8", "300": "#5ff3e4", "400": "#22e6d2", "500": "#14c4b3",
-            "600": "#0e9d90", "700": "#0b7a70", "800": "#095c55", "900": "#06403b", "950": "#04211e",
-        }
-    },
-}  # fmt: skip
 
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -34,6 +34,14 @@ def client_address(request: HttpRequest) -> str | None:
         return None
 
 
+def _neighbourhood(address: str) -> str:
+    """What one subscriber is given: an address of IPv4, or a /64 of IPv6, in which a new one costs nothing."""
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return address
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
+
+
 @functools.cache
 def _client() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
@@ -44,7 +52,7 @@ def count_registration(address: str | None) -> None:
     limit = settings.REGISTRATIONS_PER_HOUR
     if not limit or address is None or ipaddress.ip_address(address).is_loopback:
         return
-    key = keyspace.registrations(address)
+    key = keyspace.registrations(_neighbourhood(address))
     try:
         with _client().pipeline(transaction=True) as pipe:
             # Sets the hour with the first registration only.

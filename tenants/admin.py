@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth import admin as auth_admin  # noqa: F401  registers groups, which are not used here
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.enums import ActionVariant
 
-from tenants import addresses, apikeys, audit, provisioning
+from tenants import apikeys, audit, provisioning, suspension
 from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
+from tenants.operators import actor, ask, button, record_edit, show_keys
 
-# Rights come from `is_superuser` and from memberships. django.contrib.auth's admin is imported first, by its place in
-# INSTALLED_APPS or here.
-if admin.site.is_registered(Group):
-    admin.site.unregister(Group)
-
-
-def actor(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and from where: for the audit log."""
-    return {"actor": cast(User, request.user), "ip": addresses.client_address(request)}
+# Rights come from `is_superuser` and from memberships.
+admin.site.unregister(Group)
 
 
 class ReadOnly:
@@ -58,15 +56,19 @@ class TenantAdmin(ModelAdmin):
     list_display = ("name", "slug", "email", "status", "plan", "created_at")
     list_filter = ("status", "subscription__plan")
     search_fields = ("name", "slug", "email")
-    readonly_fields = ("schema_name", "status", "created_at")
-    fields = ("name", "slug", "email", "status", "schema_name", "created_at")
+    fields = ("name", "slug", "email", "status", "plan", "schema_name", "created_at")
+    readonly_fields = ("status", "plan", "schema_name", "created_at")
+    add_fieldsets = ((None, {"fields": ("name", "slug", "email")}),)
     inlines = (MembershipInline, KeyInline)
-    actions = ("suspend", "reactivate")
+    actions = ("suspend", "reactivate", "issue_key")
+    actions_detail = ("suspend_button", "reactivate_button", "issue_key_button")
     list_select_related = ("subscription__plan",)
 
     @admin.display(ordering="subscription__plan__position")
     def plan(self, tenant: Tenant) -> str:
-        return str(tenant.subscription.plan)
+        subscription = tenant.subscription
+        url = reverse("admin:billing_subscription_change", args=[subscription.pk])
+        return format_html('<a class="underline" href="{}">{}</a>', url, subscription.plan)
 
     def get_inlines(self, request: HttpRequest, obj: Tenant | None) -> Any:
         # Members and keys need a tenant that exists.
@@ -76,50 +78,92 @@ class TenantAdmin(ModelAdmin):
         # Links and apps use the slug.
         return (*self.readonly_fields, "slug") if obj is not None else self.readonly_fields
 
-    def save_model(self, request: HttpRequest, obj: Tenant, form: ModelForm[Tenant], change: bool) -> None:
-        if not change:
-            made = provisioning.create_tenant(
-                name=obj.name, email=obj.email, slug=obj.slug, ip=addresses.client_address(request)
-            )
-            obj.pk, obj.schema_name = made.pk, made.schema_name
-            obj._state.adding = False
-            return
-        with transaction.atomic():
-            before = Tenant.objects.values("name", "email").get(pk=obj.pk)
+    def save_model(self, request: HttpRequest, obj: Tenant, form: forms.ModelForm[Tenant], change: bool) -> None:
+        if change:
             super().save_model(request, obj, form, change)
-            after = {"name": obj.name, "email": obj.email}
-            audit.record("tenant.changed", tenant=obj, target=obj.slug, before=before, after=after, **actor(request))
+            record_edit(request, "tenant.changed", form, tenant=obj, target=obj.slug)
+            return
+        made = provisioning.create_tenant(name=obj.name, email=obj.email, slug=obj.slug, **actor(request))
+        obj.pk, obj.schema_name = made.pk, made.schema_name
+        obj._state.adding = False
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Who becomes a member, gets another role or leaves is in the audit log."""
+        roles = {member.instance.pk: member.initial.get("role") for member in formset.initial_forms}
+        super().save_formset(request, form, formset, change)
+        changes = [
+            *(("member.added", member, None, member.role) for member in formset.new_objects),
+            *(("member.changed", member, roles[member.pk], member.role) for member, _ in formset.changed_objects),
+            *(("member.removed", member, member.role, None) for member in formset.deleted_objects),
+        ]
+        for what, member, before, after in changes:
+            audit.record(
+                what,
+                tenant=form.instance,
+                target=str(member.user),
+                before=before and {"role": before},
+                after=after and {"role": after},
+                **actor(request),
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         # A tenant's ledger outlives it, and its schema is not dropped by accident: suspend it.
         return False
 
-    @admin.action(description="Suspend: refuse its keys everywhere, within a second")
-    def suspend(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
-        self._set_status(request, tenants, Tenant.Status.SUSPENDED, "tenant.suspended")
+    @admin.action(description="Suspend", permissions=["change"])
+    def suspend(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> HttpResponse | None:
+        question = "Suspend? All keys are refused within a second; members still see their pages."
+        if (page := ask(self, request, "suspend", tenants, question=question)) is not None:
+            return page
+        changed = [suspension.suspend(tenant, **actor(request)) for tenant in tenants]
+        self.message_user(request, f"Suspended: {sum(changed)}.")
+        return None
 
-    @admin.action(description="Reactivate")
-    def reactivate(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> None:
-        self._set_status(request, tenants, Tenant.Status.ACTIVE, "tenant.reactivated")
+    @admin.action(description="Reactivate", permissions=["change"])
+    def reactivate(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> HttpResponse | None:
+        if (page := ask(self, request, "reactivate", tenants, question="Serve their keys again?")) is not None:
+            return page
+        changed = [suspension.reactivate(tenant, **actor(request)) for tenant in tenants]
+        self.message_user(request, f"Reactivated: {sum(changed)}.")
+        return None
 
-    def _set_status(self, request: HttpRequest, tenants: QuerySet[Tenant], status: str, action: str) -> None:
-        with transaction.atomic():
-            changed = list(tenants.select_for_update(of=("self",)).exclude(status=status))
-            for tenant in changed:
-                before, tenant.status = {"status": tenant.status}, status
-                tenant.save(update_fields=["status"])
-                audit.record(
-                    action, tenant=tenant, target=tenant.slug, before=before, after={"status": status}, **actor(request)
-                )
-        self.message_user(request, f"{len(changed)} of the chosen are now {status}.")
+    @admin.action(description="Issue an API key", permissions=["change"])
+    def issue_key(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> HttpResponse:
+        """For who cannot do it themselves."""
+        question = "Issue a new API key? You will see it once; it can do all that the plan allows."
+        if (page := ask(self, request, "issue_key", tenants, question=question)) is not None:
+            return page
+        who = actor(request)
+        issued = [apikeys.issue(tenant, name="issued", created_by=who["actor"], ip=who["ip"]) for tenant in tenants]
+        return show_keys(self, request, issued)
+
+    suspend_button = button("suspend", "Suspend", variant=ActionVariant.DANGER)
+    reactivate_button = button("reactivate", "Reactivate")
+    issue_key_button = button("issue_key", "Issue an API key")
+
+
+class ApiKeyForm(forms.ModelForm):
+    def clean_scopes(self) -> list[str]:
+        return _texts(self.cleaned_data["scopes"])
+
+    def clean_allowed_models(self) -> list[str]:
+        return _texts(self.cleaned_data["allowed_models"])
+
+
+def _texts(value: Any) -> list[str]:
+    """The data plane would stumble over anything else."""
+    if not isinstance(value or [], list) or not all(isinstance(text, str) and text for text in value or []):
+        raise forms.ValidationError('Write a JSON list of texts, for example ["gpt-4o-mini"], or [].')
+    return value or []
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
-    """Keys are issued by rotation here, or by their owners; a key's text is shown once."""
+    """Keys are issued on a tenant's page or by their owners; a key's text is shown once."""
 
+    form = ApiKeyForm
     list_display = ("public_id", "name", "tenant", "created_at", "last_used_at", "expires_at", "revoked_at")
-    list_filter = ("revoked_at",)
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("public_id", "name", "tenant__slug")
     readonly_fields = ("tenant", "public_id", "created_at", "created_by", "last_used_at", "revoked_at")
     fields = (
@@ -127,6 +171,7 @@ class ApiKeyAdmin(ModelAdmin):
         "monthly_requests", "monthly_tokens", "expires_at",
     )  # fmt: skip
     actions = ("rotate", "revoke")
+    actions_detail = ("rotate_button", "revoke_button")
     list_select_related = ("tenant",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -136,25 +181,36 @@ class ApiKeyAdmin(ModelAdmin):
         # Records and ledger name keys by id: revoke it.
         return False
 
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[ApiKey], change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        record_edit(request, "key.changed", form, tenant=obj.tenant, target=str(obj))
+
+    @admin.action(description="Rotate", permissions=["change"])
+    def rotate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
+        question = "Rotate? You will see the new key once; the old one goes on for a day."
+        if (page := ask(self, request, "rotate", keys, question=question)) is not None:
+            return page
+        issued = []
         with transaction.atomic():
-            before = {name: str(form.initial.get(name)) for name in form.changed_data}
-            super().save_model(request, obj, form, change)
-            after = {name: str(getattr(obj, name)) for name in form.changed_data}
-            audit.record(
-                "key.changed", tenant=obj.tenant, target=str(obj), before=before, after=after, **actor(request)
-            )
+            for key in keys:
+                try:
+                    issued.append(apikeys.rotate(key, **actor(request)))
+                except apikeys.KeyIsDead as error:
+                    self.message_user(request, str(error), messages.ERROR)
+        return show_keys(self, request, issued) if issued else None
 
-    @admin.action(description="Rotate: issue a new key, let the old one go on for a day")
-    def rotate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        for key in keys.filter(revoked_at=None):
-            issued = apikeys.rotate(key, **actor(request))
-            self.message_user(request, f"{key.tenant}: {issued.text} (shown once)", messages.WARNING)
-
-    @admin.action(description="Revoke: refuse it everywhere, within a second")
-    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        for key in keys.filter(revoked_at=None):
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
+        question = "Revoke? Whoever uses them is refused within a second. This cannot be undone."
+        if (page := ask(self, request, "revoke", keys, question=question)) is not None:
+            return page
+        for key in keys:
             apikeys.revoke(key, **actor(request))
+        self.message_user(request, f"Revoked: {len(keys)}.")
+        return None
+
+    rotate_button = button("rotate", "Rotate")
+    revoke_button = button("revoke", "Revoke", variant=ActionVariant.DANGER)
 
 
 @admin.register(User)
@@ -165,6 +221,10 @@ class UserAdmin(ModelAdmin):
     readonly_fields = ("email", "date_joined", "last_login")
     fields = ("email", "name", "is_active", "is_staff", "is_superuser", "date_joined", "last_login")
     ordering: ClassVar[tuple[str, ...]] = ("email",)
+
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        record_edit(request, "user.changed", form, target=obj.email)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # People sign up, or an operator runs `manage.py createsuperuser`.

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import OperationalError
+from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.exceptions import PermissionDenied as Forbidden
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from tenants import addresses, registration
+
+logger = logging.getLogger(__name__)
 
 
 class RegisterSerializer(serializers.Serializer[Any]):
@@ -24,12 +29,13 @@ class RegisterSerializer(serializers.Serializer[Any]):
         max_length=128, required=False, trim_whitespace=False, help_text="For logging in on the dashboard."
     )
 
-    def validate_password(self, value: str) -> str:
-        try:
-            validate_password(value)
-        except ValidationError as error:
-            raise serializers.ValidationError(error.messages) from error
-        return value
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "password" in attrs:
+            try:
+                registration.check_password(attrs["password"], attrs["email"])
+            except ValidationError as error:
+                raise serializers.ValidationError({"password": error.messages}) from error
+        return attrs
 
 
 class RegisteredSerializer(serializers.Serializer[Any]):
@@ -76,10 +82,18 @@ def _error(
 
 
 def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exceptions in the envelope that clients of the data plane know."""
-    if not isinstance(error, APIException):
-        return None
+    """Every exception in the envelope that clients of the data plane know."""
     set_rollback()
+    if isinstance(error, Http404):
+        error = NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = Forbidden()
+    if isinstance(error, OperationalError):
+        logger.error("the database is away: %s", error)
+        return _error(503, "The gateway cannot do this now. Try again.", "server_error", "service_unavailable")
+    if not isinstance(error, APIException):
+        logger.exception("%s failed", context["request"].path, exc_info=error)
+        return _error(500, "Something went wrong here, not with the request.", "server_error", "internal_error")
     param, message = _first(error.detail)
     code = error.get_codes() if isinstance(error.detail, str) else error.default_code
     kind = "invalid_request_error" if error.status_code < 500 else "server_error"

@@ -15,6 +15,10 @@ from tenants.models import ApiKey, Tenant, User
 OVERLAP_S = 24 * 3600
 
 
+class KeyIsDead(ValueError):
+    """Revoked or expired: a successor would bring back what was taken away."""
+
+
 class Issued(NamedTuple):
     """A key, and its text, which is shown once."""
 
@@ -40,11 +44,13 @@ def issue(
 
 
 def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, actor: User | None = None, ip: str | None = None) -> Issued:
-    """A new key with the same rights; the old one goes on for `overlap_s` seconds."""
+    """A new key with the same rights; the old one goes on for `overlap_s` seconds. Raises KeyIsDead."""
     secret = keys.new_secret()
     with transaction.atomic():
         # Two rotations at once: the second waits, then rotates what the first has left to live.
         old = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= timezone.now()):
+            raise KeyIsDead(f"{old} is revoked or expired: issue a new key instead.")
         new = ApiKey.objects.create(
             tenant=old.tenant,
             name=old.name,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.password_validation import validate_password
+
+from tenants import registration
 
 
 class SignUpForm(forms.Form):
@@ -21,10 +24,14 @@ class SignUpForm(forms.Form):
         help_text="At least 10 characters.",
     )
 
-    def clean_password(self) -> str:
-        password: str = self.cleaned_data["password"]
-        validate_password(password)
-        return password
+    def clean(self) -> dict[str, Any]:
+        fields = self.cleaned_data
+        if "password" in fields:
+            try:
+                registration.check_password(fields["password"], fields.get("email", ""))
+            except forms.ValidationError as error:
+                self.add_error("password", error)
+        return fields
 
 
 class LoginForm(AuthenticationForm):

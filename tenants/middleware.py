@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from django.contrib.auth.views import redirect_to_login
+from django.core.validators import slug_re
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.defaults import page_not_found
@@ -45,6 +46,9 @@ class WorkspaceMiddleware:
 
 
 def find_membership(user: User, slug: str) -> Membership | None:
+    if slug_re.fullmatch(slug) is None:
+        # Postgres refuses some of what a path may hold: a zero byte, half a character.
+        return None
     return Membership.objects.select_related("tenant", "user").filter(user=user, tenant__slug=slug).first()
 
 

@@ -16,12 +16,12 @@ from django.db import IntegrityError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils.text import slugify
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 
 from tenants import audit
 from tenants.models import Membership, Role, Tenant, User
 from tenants.signals import tenant_created
 
-# Stands for the schema's name while the DDL is made; never a real schema.
 _ATTEMPTS = 5
 RESERVED_SLUGS = frozenset({"admin", "api", "new", "public", "static", "www"})
 
@@ -31,23 +31,38 @@ class SlugTaken(ValueError):
 
 
 def create_tenant(
-    *, name: str, email: str, slug: str | None = None, owner: User | None = None, ip: str | None = None
+    *,
+    name: str,
+    email: str,
+    slug: str | None = None,
+    owner: User | None = None,
+    actor: User | None = None,
+    ip: str | None = None,
 ) -> Tenant:
-    """Raises SlugTaken when `slug` is given and in use; without one a free one is made from the name."""
+    """Raises SlugTaken when `slug` is given and in use; without one a free one is made from the name.
+
+    `actor` is who the audit log names, when it is not the owner.
+    """
     for _ in range(_ATTEMPTS):
         wanted = slug or _free_slug(name)
         try:
             with transaction.atomic():
-                return _create(name, email, wanted, owner, ip)
+                tenant = _create(name, email, wanted, owner)
+                audit.record("tenant.created", tenant=tenant, actor=actor or owner, target=wanted, ip=ip)
+                return tenant
         except IntegrityError as error:
-            if "slug" not in str(error):
+            if not _is_about_the_slug(error):
                 raise
             if slug is not None:
                 raise SlugTaken(f"The address “{slug}” is taken; choose another one.") from None
     raise SlugTaken(f"No free address could be made from “{name}”; choose one.")
 
 
-def _create(name: str, email: str, slug: str, owner: User | None, ip: str | None) -> Tenant:
+def _is_about_the_slug(error: IntegrityError) -> bool:
+    return isinstance(error.__cause__, UniqueViolation) and "_slug_" in (error.__cause__.diag.constraint_name or "")
+
+
+def _create(name: str, email: str, slug: str, owner: User | None) -> Tenant:
     # Known only to the row's own id, so never a text that a person chose.
     tenant = Tenant(name=name, email=email, slug=slug, schema_name=f"new_{secrets.token_hex(8)}")
     tenant.save()
@@ -56,7 +71,6 @@ def _create(name: str, email: str, slug: str, owner: User | None, ip: str | None
     create_schema(tenant.schema_name)
     if owner is not None:
         Membership.objects.create(user=owner, tenant=tenant, role=Role.OWNER)
-    audit.record("tenant.created", tenant=tenant, actor=owner, actor_label=email, target=slug, ip=ip)
     tenant_created.send(Tenant, tenant=tenant)
     return tenant
 

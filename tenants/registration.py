@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.contrib.auth.password_validation import validate_password
 from django.db import IntegrityError, transaction
 
 from tenants import apikeys, provisioning
@@ -19,6 +20,11 @@ class Registered(NamedTuple):
     user: User
     tenant: Tenant
     issued: Issued
+
+
+def check_password(password: str, email: str) -> None:
+    """Raises Django's ValidationError with every reason."""
+    validate_password(password, User(email=email))
 
 
 def register(email: str, *, password: str | None = None, name: str = "", ip: str | None = None) -> Registered:

@@ -8,13 +8,15 @@ import uuid
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+import redis
+from django.db import OperationalError, connections
 from django.http import HttpRequest
 from django.test import Client
 
 from tenants import addresses, keys, provisioning, registration
 from tenants.models import ApiKey, Membership, Tenant, User
 from tests.conftest import Workspace
+from tests.database import current_schema
 
 
 def address() -> str:
@@ -54,7 +56,10 @@ def test_the_same_email_again_is_a_conflict_in_any_case() -> None:
         ({"email": 7}, "email"),
         ({"email": "a@example.com", "password": "short"}, "password"),
         ({"email": "a@example.com", "password": "1234567890"}, "password"),
+        ({"email": "long-address@example.com", "password": "long-address@example.com"}, "password"),
         ({"email": "a@example.com", "name": "x" * 121}, "name"),
+        ({"email": "a@example.com", "name": "a\x00b"}, "name"),
+        ({"email": "a@example.com", "name": ["a"]}, "name"),
     ],
 )
 def test_a_bad_field_is_named(body: dict[str, Any], param: str) -> None:
@@ -77,8 +82,33 @@ def test_garbage_is_refused_in_the_envelope(body: str, content_type: str, status
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (OperationalError("connection refused"), 503, "service_unavailable"),
+        (RuntimeError("with details"), 500, "internal_error"),
+    ],
+)
+def test_a_failure_of_ours_is_told_in_the_envelope_without_its_details(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
+) -> None:
+    def fail(**fields: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(registration, "register", fail)
+    answer = register(email=address())
+    assert answer.status_code == status and answer.json()["error"]["code"] == code
+    assert str(error) not in answer.content.decode()
+
+
+def test_another_method_is_refused_in_the_envelope() -> None:
+    answer = Client().get("/v1/register")
+    assert answer.status_code == 405 and answer.json()["error"]["code"] == "method_not_allowed"
+
+
 def test_two_at_once_with_one_email_make_one_workspace() -> None:
-    email, results = address(), []
+    email = address()
+    results: list[registration.Registered | registration.EmailTaken] = []
 
     def run() -> None:
         try:
@@ -105,20 +135,34 @@ def test_nothing_is_left_of_a_registration_that_fails(monkeypatch: pytest.Monkey
         registration.register(email)
     assert not User.objects.filter(email=email).exists()
     assert not Tenant.objects.filter(email=email).exists()
-    assert connection.schema_name == "public"
+    assert current_schema() == "public"
 
 
 def test_an_address_may_register_so_often(settings: Any) -> None:
     settings.REGISTRATIONS_PER_HOUR = 2
-    client, where = Client(), f"2001:db8::{uuid.uuid4().int % 65535:x}"
+    client, network = Client(), f"2001:db8:{uuid.uuid4().int % 65535:x}:{uuid.uuid4().int % 65535:x}"
 
-    def post() -> Any:
+    def post(where: str) -> Any:
         body = json.dumps({"email": address()})
         return client.post("/api/register", body, content_type="application/json", REMOTE_ADDR=where)
 
-    assert [post().status_code for _ in range(2)] == [201, 201]
-    refused = post()
+    # Whoever has one address of IPv6 has all of its /64.
+    assert [post(f"{network}::{host}").status_code for host in (1, 2)] == [201, 201]
+    refused = post(f"{network}::3")
     assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    page = client.post(
+        "/signup/", {"email": address(), "password": "correct horse 9 battery"}, REMOTE_ADDR=f"{network}::4"
+    )
+    assert page.status_code == 400 and b"Too many workspaces" in page.content
+
+
+def test_one_may_register_though_redis_is_away(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REGISTRATIONS_PER_HOUR = 1
+    nowhere = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2)
+    monkeypatch.setattr(addresses, "_client", lambda: nowhere)
+    addresses.count_registration("203.0.113.9")
+    addresses.count_registration("203.0.113.9")
 
 
 def test_a_forwarded_address_counts_only_behind_our_proxy(settings: Any) -> None:

@@ -18,7 +18,7 @@ def test_the_answers_are_the_same_as_at_the_edge(alice: Workspace) -> None:
 
         async def ask(content: str, *, stream: bool = False) -> Any:
             body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": content}], "stream": stream}
-            answer = await client.post(
+            answer: Any = await client.post(
                 "/v1/chat/completions",
                 json.dumps(body),
                 content_type="application/json",

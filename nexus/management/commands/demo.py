@@ -57,9 +57,12 @@ class Command(BaseCommand):
 
     def _tenant(self) -> Tenant:
         user = User.objects.get(email=EMAIL)
-        tenant: Tenant | None = Tenant.objects.filter(slug=SLUG).first()
+        tenant: Tenant | None = Tenant.objects.filter(slug=SLUG, email=EMAIL).first()
         if tenant is None:
-            tenant = provisioning.create_tenant(name="Demo", email=EMAIL, slug=SLUG, owner=user)
+            try:
+                tenant = provisioning.create_tenant(name="Demo", email=EMAIL, slug=SLUG, owner=user)
+            except provisioning.SlugTaken:
+                raise CommandError(f"Somebody's workspace is called “{SLUG}”: there is no room for a demo.") from None
             subscriptions.change_plan(tenant, "scale", overrides=NO_RATE)
         Membership.objects.get_or_create(user=user, tenant=tenant, defaults={"role": Role.OWNER})
         return tenant
@@ -67,8 +70,13 @@ class Command(BaseCommand):
     def _key(self, tenant: Tenant, text: str) -> str:
         parts = keys.parse(text)
         if parts is not None:
+            # One that expires has been rotated, and would end while the demo runs.
             known = ApiKey.objects.filter(
-                tenant=tenant, public_id=parts.public_id, secret_sha256=parts.secret_sha256, revoked_at=None
+                tenant=tenant,
+                public_id=parts.public_id,
+                secret_sha256=parts.secret_sha256,
+                revoked_at=None,
+                expires_at=None,
             )
             if known.exists():
                 return text
