@@ -33,67 +33,103 @@ PERSONAL = Cacheability(False, "it asks about one person's own data", PERSONAL_T
 ACTION = Cacheability(False, "it asks to do something", PERSONAL_TTL_S)
 FOLLOW_UP = Cacheability(False, "it lives from what was said before", PLAIN_TTL_S)
 
+_NOW = (
+    r"(?:today|tonight|tomorrow|now|right now|currently|at the moment|this (?:morning|afternoon|evening|week|weekend))"
+)
+_CHANGING = (
+    r"(?:weather|news|prices?|scores?|forecast|headlines|traffic|stocks?|results?|trending|exchange rates?|standings)"
+)
 _FRESH = re.compile(
-    r"\b(?:weather|forecast|temperature|traffic)\b.{0,40}"
-    r"\b(?:today|tonight|tomorrow|now|currently|this week|outside|in)\b"
-    r"|\b(?:today|tonight|right now|at the moment|currently|latest|live|breaking)\b.{0,30}"
-    r"\b(?:weather|news|price|prices|score|scores|rate|rates|forecast|headlines|traffic|stock|stocks|result|results)\b"
-    r"|\b(?:price|prices|value|score|news|headlines|stock|rate)\b.{0,30}"
-    r"\b(?:today|tonight|right now|at the moment|now)\b"
-    r"|\bwhat(?:'s| is)? (?:the )?(?:time|date|day)(?: is it| is today)?(?: now| today| right now| in \w+)?\W*$"
-    r"|\bwhat (?:time|day|date) is it\b"
-    r"|\bwho is (?:currently |now )?(?:the )?(?:current|present) \w+"
-    r"|\b(?:is|are|was) .{1,40}\b(?:open|closed|playing|down|up)\b.{0,10}\b(?:today|tonight|now|right now)\b"
+    rf"\b(?:weather|forecast|temperature|traffic)\b.{{0,40}}\b(?:{_NOW}|outside|in|at|for|like)\b"
+    rf"|\b(?:{_NOW}|today's|tonight's|latest|current|live|breaking|recent)\b.{{0,30}}\b{_CHANGING}\b"
+    rf"|\b(?:{_CHANGING}|rate|value)\b.{{0,30}}\b{_NOW}\b"
+    r"|\b(?:stock|share|bitcoin|btc|ethereum|gold|oil|gas) price\b"
+    r"|\b(?:what(?:'s| is)? (?:happening|going on|new|on)|who(?:'s| is) (?:winning|playing|leading))\b"
+    rf".{{0,30}}\b{_NOW}\b"
+    r"|\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date|day)"
+    r"(?: is it| is today)?(?: now| today| right now| in [\w ]{1,30})?\W*$"
+    r"|\bwhat (?:time|day|date|month|year) is it\b"
+    r"|\b(?:who(?:'s| is)|what(?:'s| is)) (?:currently |now )?(?:the )?(?:current|present|latest) \w+"
+    rf"|\b(?:is|are) .{{1,40}}\b(?:open|closed|playing|down|up|available|online)\b.{{0,10}}\b{_NOW}\b"
 )
 # The state of something that is one person's own. “Why was my card declined?” asks how things work, for everybody.
-_PERSONAL = re.compile(
-    r"\b(?:where(?:'s| is| are)|track) (?:my|our) (?:order|orders|package|parcel|delivery|shipment|refund)\b"
-    r"|\bwhat(?:'s| is| are|s) (?:my|our) (?:current |account |card |order |last |next |new |own )*"
-    r"(?:balance|balances|password|pin|address|name|email|phone|number|salary|score|status|schedule|appointment|bill|"
-    r"invoice|order|orders|username|limit|grade|grades)\b"
-    r"|\b(?:show|list|tell|give|read|get) (?:me )?(?:all )?(?:of )?(?:my|our) \w+"
-    r"|\bhow much (?:money )?(?:do|did) (?:i|we) (?:have|owe|spend|spent|earn|pay)\b"
-    r"|\b(?:when is|when's) my (?:next |last )?(?:appointment|meeting|payment|bill|flight|birthday)\b"
-    r"|\bam i (?:eligible|registered|enrolled|logged)\b"
-    r"|\b(?:order|invoice|ticket|booking|case|tracking|account) ?(?:number|no\.?|id|#)? ?#? ?\d{3,}"
+_OWN = (
+    r"(?:balances?|password|pin|address|name|email|phone|number|salary|scores?|status|schedule|appointments?|bills?|"
+    r"invoices?|orders?|username|limit|grades?|transactions?|statements?|purchases|subscriptions?|messages|emails|"
+    r"calendar|meetings?|flights?|bookings?|reservations?|files|notes|points|tickets?|plan|usage|account|profile)"
 )
+_PERSONAL = re.compile(
+    r"\b(?:where(?:'s| is| are)|track|trace|status of) (?:my|our) "
+    r"(?:\w+ )?(?:orders?|package|parcel|delivery|shipment|refund|flight|luggage)\b"
+    r"|\bwhat(?:'s| is| are|s| was| were) (?:my|our) "
+    rf"(?:current |account |card |last |next |new |own |total |bank )*{_OWN}\b"
+    r"|^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?"
+    r"(?:show|list|tell|give|read|get|fetch|check|display|see)"
+    rf" (?:me )?(?:all )?(?:of )?(?:my|our) (?:\w+ ){{0,2}}{_OWN}\b"
+    r"|\bhow much (?:money |credit )?"
+    r"(?:(?:do|did) (?:i|we) (?:have (?!to\b)|owe|earn)|have (?:i|we) (?:spent|paid|earned)|"
+    r"(?:is|are) (?:left )?in (?:my|our))\b"
+    r"|\b(?:when is|when's|what time is|what's) (?:my|our) (?:next |last )?"
+    r"(?:appointment|meeting|payment|bill|flight|birthday|exam|class)\b"
+    r"|\bam i (?:eligible|registered|enrolled|logged|approved)\b"
+    r"|\bdo i have (?:any |an |a )?(?:new )?(?:meetings?|messages|emails|appointments?|mail|notifications)\b"
+    r"|\b(?:order|invoice|ticket|booking|case|tracking|account|reference) ?(?:number|no\.?|id|#)? ?#? ?"
+    r"[a-z]{0,3}-?\d{3,}"
+)
+_POLITE = (
+    r"(?:(?:hi|hello|hey)\b[ ,!.]*)?(?:(?:can|could|would|will) (?:you|u) (?:please |kindly )?|please |pls |kindly "
+    r"|i(?: would|'d) like you to |i (?:want|need) you to |go ahead and )*"
+)
+# “Order of operations”, “transfer learning is what?” and “change my mind meaning” name things; a command takes an
+# object.
 _ACTION = re.compile(
-    r"^(?:(?:can|could|would|will) you (?:please )?|please |pls |kindly |i(?: would|'d) like you to |i want you to "
-    r"|go ahead and )?"
+    rf"^{_POLITE}"
     r"(?:send|email|call|text|message|book|buy|order|purchase|pay|transfer|cancel|delete|remove|schedule|reserve|post|"
     r"publish|submit|forward|reply|set|turn|start|stop|open|close|enable|disable|activate|deactivate|remind|subscribe|"
-    r"unsubscribe|block|unblock|freeze|unfreeze|terminate|refund|change|update|reset|create|add|save|share|play)\b"
-    r"(?! (?:is|are|was|does|do|works?|means?|definition|vs)\b)"
-    r"(?=.*\b(?:my|me|the|this|that|it|an?|to|for|all|at|\d)\b)"
+    r"unsubscribe|block|unblock|freeze|unfreeze|terminate|refund|change|update|reset|create|add|save|share|play|invite|"
+    r"upgrade|downgrade|renew|assign|deploy|restart|shut)\b"
+    r"(?! (?:of|is|are|was|does|do|works?|means?|definition|vs|could|can|cannot|can't|were|has|hasn't|did|didn't|not|"
+    r"unable|failed|fails|by|from)\b)"
+    # What is written, planned or listed here is an answer, not a deed; a table that is booked is one.
+    r"(?:(?<=book)|(?<=reserve)|(?! (?:me )?(?:an? |the |some )?(?:\w+ ){0,2}"
+    r"(?:function|program|script|list|poem|story|example|sentence|class|query|table|regex|essay|recipe|summary|plan|test|component|outline|slogan|logo|name|names)\b))"
+    r"(?=.*\b(?:my|me|the|this|that|it|an?|to|for|all|at|with|on|off|up|\d+)\b)"
 )
 _FOLLOW_UP = re.compile(
     r"(?:and|but|or|so|also|then|ok|okay|yes|no|what about|how about|what else|why not|go on|continue|more|again"
-    r"|really)\b(?!.{80})"
-    r"|(?:why|how|when|where|who|what|which|which one|how so|how come)\W*$"
-    r"|(?:(?:is|are|was|were|does|do|did|can|could|will|would|should|has|have)"
-    r" (?:it|that|this|they|he|she|those|these)\b"
-    r"|(?:tell me|explain|say|give me) (?:more|that|it|this|again)\b"
-    r"|(?:translate|summarize|shorten|rewrite|explain|repeat) (?:it|that|this)\b).{0,40}$"
+    r"|really)\b(?! option\b)(?!.{60})"
+    r"|(?:why|how|when|where|who|what|which|which one|how so|how come|since when|for whom)\W*$"
+    # “Is it possible”, “is it safe”: here “it” stands for what follows.
+    r"|(?:is|are|was|were|does|do|did|can|could|will|would|should|has|have) (?:it|they|he|she|those|these|that|this)"
+    r"(?!.* (?:to|that|if|for|when|in|with|on)\b)"
+    r"(?! (?:\w+ )?(?:app|card|account|site|website|service|code|function|product|plan|program|bank|company)s?\b)"
+    r".{0,30}$"
+    r"|(?:tell me|explain|say|give me) (?:more|that|it|this|again)\b.{0,40}$"
+    r"|(?:translate|summari[sz]e|shorten|rewrite|explain|repeat|expand|fix|improve|simplify|elaborate)"
+    r" (?:on )?(?:it|that|this|them)\b(?! \w+).{0,40}$"
+    r"|(?:(?:who|what|when|where|why|how)(?:'s| is| was| did| does| old is| much is| about)) "
+    r"(?:he|she|it|that|they|those|these|this)\b(?: \w+){0,2}\W*$"
+    r"|in (?:\w+ ){1,2}(?:please|instead)?\W*$"
 )
 _REFERENCE = re.compile(
-    r"\b(?:the )?(?:first|second|third|last|previous|other|latter|former) (?:one|option|answer|point|example)\b"
-    r"|\b(?:you (?:just )?(?:said|mentioned|wrote|told)|your (?:last|previous) (?:answer|message|reply)|as above|"
-    r"the above|same (?:thing )?(?:but|for|in|with))\b"
+    r"\bthe (?:first|second|third|last|previous|other|latter|former) (?:one|option|answer|point|example)\b(?=\W*$)"
+    r"|^(?:the )?(?:latter|former)\b"
+    r"|\b(?:you (?:just )?(?:said|mentioned|wrote)|your (?:last|previous) (?:answer|message|reply)|as above|the above|"
+    r"same (?:thing )?but)\b"
 )
 # Patterns look at the beginning only: nobody asks for the weather on page three, and time stays bounded.
 _READ_CHARACTERS = 600
-
 
 # A text without any of its cues cannot match a pattern; most texts have none, and are done after one look.
 _WORD = re.compile(r"[a-z0-9]+")
 _FRESH_CUES = frozenset(
     """
-    weather forecast temperature traffic today tonight now moment currently latest live breaking price prices value
-    score news headlines stock rate time date day current present open closed playing down up
+    weather forecast temperature traffic today tonight tomorrow now moment week weekend morning afternoon evening
+    currently latest live breaking recent price time date day month year current present
     """.split()
 )
-_PERSONAL_CUES = frozenset("my our order invoice ticket booking case tracking account how when am".split())
-_FOLLOW_UP_CUES = frozenset("one option answer point example message reply you your above same".split())
+_PERSONAL_CUES = frozenset("my our order invoice ticket booking case tracking account reference much am i".split())
+_REFERENCE_CUES = frozenset("one option answer point example message reply latter former you above same".split())
 
 
 @functools.lru_cache(maxsize=2048)
@@ -108,6 +144,6 @@ def classify(text: str) -> Cacheability:
         return PERSONAL
     if _ACTION.match(lowered):
         return ACTION
-    if _FOLLOW_UP.match(lowered) or (words & _FOLLOW_UP_CUES and _REFERENCE.search(lowered)):
+    if _FOLLOW_UP.match(lowered) or (words & _REFERENCE_CUES and _REFERENCE.search(lowered)):
         return FOLLOW_UP
     return PLAIN

@@ -23,6 +23,14 @@ SAME = [
     ("recomend a good restaurant", "Recommend a good restaurant"),
     ("It costs $1,000.50", "it costs 1000.5 dollars"),
     ("I bought two apples", "I bought 2 apples"),
+    ("I can't pay with my card, help", "How do I pay with my card?"),
+    ("I do n't know how to pay", "How do I pay?"),
+    ("My transfer failed 3 times, why?", "Why did my transfer fail? I tried again"),
+    ("Why was I charged twice? It was 2 days ago", "Why was I charged twice?"),
+    ("Is the app free of charge?", "Is the application free of charge?"),
+    ("Which film won the award in the USA?", "Which movie won the award in America?"),
+    ("How was the order cancelled?", "How do you cancel the order?"),
+    ("Where is the money that I withdrew?", "Where is the money that I withdraw?"),
 ]
 DIFFERENT = [
     ("What is 2+2?", "What is 2+3?", "number"),
@@ -57,6 +65,13 @@ DIFFERENT = [
     ("What is the capital of France?", "What is the capital of Germany?", "entity"),
     ("what is the capital of france", "what is the capital of germany", "entity"),
     ("Is Dylan Richardson tall?", "Is Dylan Miller tall?", "entity"),
+    ("How much caffeine is in coffee?", "How much caffeine is in tea?", "entity"),
+    ("Who is the queen of Norway?", "Who was the queen of Norway?", "tense"),
+    ("Did Eric use the land?", "Was Eric used by the land?", "direction"),
+    ("Would he ask her to dance?", "Would she ask him to dance?", "direction"),
+    ("My wire takes 3 days", "My wire takes 5 days", "number"),
+    ("I want tea, not coffee", "I want coffee, not tea", "direction"),
+    ("How old is the king?", "How tall is the king?", "wh"),
 ]
 
 

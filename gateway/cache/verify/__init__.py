@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.cache.verify import numbers, order, wording
+from gateway.cache.verify import names, numbers, order, wording
 from gateway.cache.verify.text import Text
 
 
@@ -31,11 +31,13 @@ GUARDS: tuple[tuple[str, Guard], ...] = (
     ("antonym", wording.antonyms),
     ("direction", order.direction_differs),
     ("time", wording.times_differ),
+    ("tense", wording.tenses_differ),
     ("wh", wording.questions_differ),
-    ("entity", wording.entities_differ),
+    ("entity", names.entities_differ),
 )
-# Nobody needs a verdict on more words, and every guard's time grows with them.
-MAX_WORDS = 400
+# What the embedding model reads; every guard's time grows with it.
+MAX_WORDS = 256
+MAX_CHARACTERS = 4000
 
 
 # A question meets several candidates, and popular candidates many questions.
@@ -44,11 +46,15 @@ _parsed = functools.lru_cache(maxsize=1024)(Text.parse)
 
 def check(query: str, cached: str) -> Refusal | None:
     """The first conflict, or None: the cached question's answer may be given."""
+    if query == cached:
+        return None
+    if len(query) > MAX_CHARACTERS or len(cached) > MAX_CHARACTERS:
+        return Refusal("length", f"more than {MAX_CHARACTERS} characters are not compared")
     a, b = _parsed(query), _parsed(cached)
     if a.raw == b.raw:
         return None
     if len(a.words) > MAX_WORDS or len(b.words) > MAX_WORDS:
-        return Refusal("length", f"more than {MAX_WORDS} words cannot be compared")
+        return Refusal("length", f"more than {MAX_WORDS} words are not compared")
     for name, guard in GUARDS:
         reason = guard(a, b)
         if reason is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise, zip_longest
 
 from gateway.cache.verify.text import Text
 
@@ -19,8 +20,13 @@ SPELLED: dict[str, int] = (
     | {word: 10 * number for number, word in enumerate(_TENS, 2)}
     | {"zero": 0, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
 )
-_ORDINALS = frozenset(["first", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"])
-_SUM = re.compile(r"(?<![\w.])(\d[\d.,]*)\s*([-+*/x×÷^%−])\s*(?=\d)")
+_ORDINALS = {
+    "first": 1, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
+}  # fmt: skip
+_ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
+_SUM = re.compile(r"(?<![\w.,])(\d[\d.,]*)\s?([-+*/x×÷^%−]|plus|minus|times|over|divided by|mod)\s?(?=\d)")
+_OPERATORS = {"plus": "+", "minus": "-", "−": "-", "times": "*", "x": "*", "×": "*", "÷": "/", "over": "/",
+              "divided by": "/", "mod": "%"}  # fmt: skip
 _UNIT = re.compile(r"([$€£¥])?\s?(\d[\d,]*(?:\.\d+)?)\s?(%|°?[a-z]{1,12}\b|[$€£¥])?")
 _MEASURES = {
     "$": "usd", "dollar": "usd", "dollars": "usd", "usd": "usd",
@@ -37,16 +43,25 @@ _MEASURES = {
 _LETTERS = frozenset("bcdefghjklmnopqrstuvwxyz")
 
 
+# How often something happened, or how long ago, when people tell what happened to them: beside the question.
+_CIRCUMSTANCE = re.compile(
+    r"\b(?:\w+ times|\w+ ?(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?) (?:ago|now|already)"
+    r"|(?:for|after|over|in the (?:last|past)) (?:about |over |almost |more than )?\w+ "
+    r"(?:hours?|days?|weeks?|months?))\b"
+)
+_TELLING = frozenset({"i", "i've", "ive", "my", "we", "we've", "our", "me", "i'm"})
+
+
 def numbers_differ(a: Text, b: Text) -> str | None:
     ours, theirs = set(_numbers(a)), set(_numbers(b))
-    if ours != theirs:
+    if ours != theirs and not (_beside_the_point(a, ours - theirs, b) and _beside_the_point(b, theirs - ours, a)):
         return f"numbers differ: {_listed(sorted(ours))} against {_listed(sorted(theirs))}"
     first, second = _ranks(a), _ranks(b)
     if first and second and first != second:
         return f"ranks differ: {_listed(sorted(first))} against {_listed(sorted(second))}"
     if not ours:
         return None
-    if (sums := _SUM.findall(a.raw)) != (others := _SUM.findall(b.raw)) and (sums or others):
+    if (sums := _sums(a)) != (others := _sums(b)) and (sums or others):
         return "the calculations differ"
     mine, yours = _measures(a), _measures(b)
     for number in mine.keys() & yours.keys():
@@ -63,16 +78,55 @@ def codes_differ(a: Text, b: Text) -> str | None:
 
 
 def _numbers(text: Text) -> Iterator[str]:
-    for word in text.words:
+    """“twenty five” is 25, “two hundred” and “2 hundred” are 200; “2nd” is a rank."""
+    pending: int | None = None
+    for word, following in zip_longest(text.words, text.words[1:]):
         lower = word.lower
-        if lower[:1].isdigit():
-            yield _plain(lower)
-        elif lower in SPELLED:
-            yield str(SPELLED[lower])
+        value = SPELLED.get(lower)
+        if pending is not None and value is not None and (together := _compound(pending, value)) is not None:
+            pending = together
+            continue
+        if pending is not None:
+            yield str(pending)
+        pending = value
+        if lower[:1].isdigit() and (following is None or following.lower not in _ORDINAL_ENDINGS):
+            plain = _plain(lower)
+            if plain.isdecimal() and len(plain) < 16:
+                pending = int(plain)
+            else:
+                yield plain
+    if pending is not None:
+        yield str(pending)
+
+
+def _compound(number: int, next_number: int) -> int | None:
+    if next_number >= 100 and number < next_number:
+        return number * next_number
+    if (next_number < 10 <= number < 100 and number % 10 == 0) or (next_number < 100 <= number and number % 100 == 0):
+        return number + next_number
+    return None
+
+
+def _beside_the_point(text: Text, extra: set[str], other: Text) -> bool:
+    """Whether the extra numbers only tell how long ago or how often, and the other text does not tell it otherwise."""
+    if not extra:
+        return True
+    if not text.lowers & _TELLING or not other.lowers & _TELLING or _CIRCUMSTANCE.search(other.lower):
+        return False
+    rest = set(_numbers(Text.parse(_CIRCUMSTANCE.sub(" ", text.lower))))
+    return extra.isdisjoint(rest)
+
+
+def _sums(text: Text) -> list[tuple[str, str]]:
+    return [(number, _OPERATORS.get(operator, operator)) for number, operator in _SUM.findall(text.raw)]
 
 
 def _ranks(text: Text) -> set[str]:
-    return {word for word in text.lowers if word in _ORDINALS}
+    ranks = {str(_ORDINALS[word]) for word in text.lowers & _ORDINALS.keys()}
+    for word, following in pairwise(text.words):
+        if following.lower in _ORDINAL_ENDINGS and word.lower.isdecimal():
+            ranks.add(word.lower)
+    return ranks
 
 
 def _plain(number: str) -> str:

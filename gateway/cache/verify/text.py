@@ -7,35 +7,35 @@ import functools
 import re
 import unicodedata
 
-from gateway.cache.verify.vocabulary import COMMON, FUNCTION_WORDS
+from gateway.cache.verify.everyday import EVERYDAY, THINGS
+from gateway.cache.verify.vocabulary import FUNCTION_WORDS, IRREGULAR, SYNONYMS
 
 # A number with separators, or a word with inner apostrophes, hyphens, dots and digits.
-_WORD = re.compile(r"\d[\d,.]*\d|\d|[^\W\d_][\w'’.-]*[^\W_]|[^\W\d_]|\w+")
+_WORD = re.compile(r"\d[\d,.]*\d|\d|[^\W\d_][\w'.-]*[^\W_]|[^\W\d_]|\w+")
+# “do n't”, “don 't” and “what 's”, as tokenised text has them, and a slip of the finger: “didn;t”.
+_APART = re.compile(r"(?<=\w) ?(?=n't\b)|(?<=\w) (?='(?:s|t|m|d|re|ve|ll)\b)")
+_SLIP = re.compile(r"(?<=n);(?=t\b)")
+# A full stop without a space: “it failed.What now”.
+_STUCK = re.compile(r"(?<=[a-z]{2})\.(?=[A-Z][a-z])|\.{2,}")
 _SUFFIXES = ("ingly", "edly", "ings", "ing", "ies", "ied", "iest", "ers", "est", "ed", "es", "ly", "er", "s", "e", "y")
 _MIN_STEM = 3
+# Longer words are not compared letter by letter, and more pairs of words not at all: time stays bounded.
+_MAX_TYPO_LETTERS = 24
+_MAX_TYPO_PAIRS = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Word:
-    """`name` tells that it is capitalised where English would not do so by itself."""
+    """`name`: capitalised where English would not do so by itself; `is_rare`: a name, a product, a thing, a term."""
 
     text: str
     lower: str
     stem: str
     name: bool
-
-    @property
-    def is_content(self) -> bool:
-        return (
-            self.lower not in FUNCTION_WORDS
-            and self.stem not in function_stems()
-            and any(character.isalpha() for character in self.lower)
-        )
-
-    @property
-    def is_rare(self) -> bool:
-        """Neither it nor its stem is an everyday word: a name, a product, a term."""
-        return self.name or not (self.lower in COMMON or self.stem in common_stems())
+    is_function: bool
+    is_content: bool
+    is_rare: bool
+    is_everyday: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,43 +46,72 @@ class Text:
     lower: str
     words: tuple[Word, ...]
     content: tuple[Word, ...]
+    lowers: frozenset[str]
+    stems: frozenset[str]
 
     @classmethod
     def parse(cls, text: str) -> Text:
-        text = unicodedata.normalize("NFKC", text).replace("’", "'").strip()
+        text = _tidy(text)
         tokens = [(match[0], match.start()) for match in _WORD.finditer(text)]
         # All in capitals, or Capitalised Like a Title, case says nothing.
-        cased = any(token[0].islower() and token not in FUNCTION_WORDS for token, _ in tokens)
-        words = tuple(_word(token, cased and _inside_sentence(text, start)) for token, start in tokens)
-        content = tuple(word for word in words if word.is_content)
-        return cls(text.lower(), " ".join(word.lower for word in words), words, content)
+        cased = any(token.islower() and token not in FUNCTION_WORDS for token, _ in tokens)
+        words = tuple(
+            word_of(token, cased and token[0].isupper() and _inside_sentence(text, start)) for token, start in tokens
+        )
+        lowers = [word.lower for word in words]
+        return cls(
+            text.lower(),
+            " ".join(lowers),
+            words,
+            tuple(word for word in words if word.is_content),
+            frozenset(lowers),
+            frozenset(word.stem for word in words),
+        )
 
-    @property
-    def lowers(self) -> frozenset[str]:
-        return frozenset(word.lower for word in self.words)
 
-    @property
-    def stems(self) -> frozenset[str]:
-        return frozenset(word.stem for word in self.words)
+def _tidy(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).replace("’", "'").strip()
+    if "'" in text:
+        text = _APART.sub("", text)
+    if ";" in text:
+        text = _SLIP.sub("'", text)
+    return _STUCK.sub(". ", text) if "." in text else text
 
 
 def _inside_sentence(text: str, start: int) -> bool:
-    before = text[:start].rstrip(" \t\"'“‘(")
+    """Only a few characters back: a run of quotes and spaces is no reason to read the text again."""
+    before = text[max(0, start - 8) : start].rstrip(" \t\"'“‘(")
     return bool(before) and before[-1] not in ".!?:\n"
 
 
-def _word(token: str, case_counts: bool) -> Word:
-    lower = token.lower().strip(".'-")
-    lower = lower.removesuffix("'s")
-    name = case_counts and token[:1].isupper() and lower not in {"i", "i'm", "i've", "i'd", "i'll"}
-    return Word(token, lower, stem_of(lower), name)
+@functools.lru_cache(maxsize=8192)
+def word_of(token: str, capitalised: bool) -> Word:
+    lower = token.lower().strip(".'-").removesuffix("'s")
+    name = capitalised and lower not in _NEVER_NAMES
+    stem = stem_of(lower)
+    is_function = IRREGULAR.get(lower, lower) in FUNCTION_WORDS
+    is_content = not is_function and stem not in _FUNCTION_STEMS and any(c.isalpha() for c in lower)
+    everyday = _is_everyday(lower, stem)
+    is_rare = name or lower in THINGS or lower.removesuffix("s") in THINGS or not everyday
+    return Word(token, lower, stem, name, is_function, is_content, is_rare, everyday)
+
+
+def _is_everyday(lower: str, stem: str) -> bool:
+    """So is what is made of everyday words: “upper-level”, “re-add”, “strangely”."""
+    if stem in _EVERYDAY_STEMS or (lower.endswith("ly") and len(lower) > 5):
+        return True
+    if "-" in lower:
+        return all(part in _PREFIXES or stem_of(part) in _EVERYDAY_STEMS for part in lower.split("-"))
+    return any(
+        lower.startswith(prefix) and stem_of(lower.removeprefix(prefix)) in _EVERYDAY_STEMS for prefix in _PREFIXES
+    )
 
 
 @functools.lru_cache(maxsize=8192)
 def stem_of(word: str) -> str:
     """Roughly what is left without its ending: “cards”, “carding” → “card”. Errs towards joining words."""
     # Twice: “considered” has two endings, “consider” one, and both shall end alike.
-    return _without_ending(_without_ending(word))
+    return _without_ending(_without_ending(IRREGULAR.get(word, word)))
 
 
 def _without_ending(word: str) -> str:
@@ -100,27 +129,33 @@ def _without_ending(word: str) -> str:
     return word
 
 
-@functools.cache
-def function_stems() -> frozenset[str]:
-    """“wanted” is as empty as “want”; short stems would take in words of their own (“ones”: “on”)."""
-    return frozenset(stem for word in FUNCTION_WORDS if len(stem := stem_of(word)) >= 4)
-
-
-@functools.cache
-def common_stems() -> frozenset[str]:
-    return frozenset(stem_of(word) for word in COMMON)
+_NEVER_NAMES = frozenset({"i", "i'm", "i've", "i'd", "i'll", "ok", "hi", "hello", "atm", "id", "pin", "faq"})
+# “wanted” is as empty as “want”; short stems would take in words of their own (“ones”: “on”).
+_FUNCTION_STEMS = frozenset(stem for word in FUNCTION_WORDS if len(stem := stem_of(word)) >= 4)
+_EVERYDAY_STEMS = frozenset(stem_of(word) for word in EVERYDAY | FUNCTION_WORDS)
+_PREFIXES = ("re", "un", "in", "dis", "mis", "non", "pre", "over", "de")
+_SAME: dict[str, frozenset[str]] = {}
+for _group in SYNONYMS:
+    for _word in _group:
+        _SAME[stem_of(_word)] = _SAME.get(stem_of(_word), frozenset()) | {stem_of(word) for word in _group}
 
 
 def unmatched(a: Text, b: Text) -> list[Word]:
-    """Content words of `a` that `b` has in no form: neither inflected, nor misspelt, nor written as two words."""
+    """Content words of `a` that `b` has in no form: inflected, misspelt, as two words, in short, by another name."""
+    left = [word for word in a.content if word.stem not in b.stems]
+    if not left:
+        return left
+    others = [word.lower for word in b.content if word.stem not in a.stems]
     joined = b.lower.replace(" ", "").replace("-", "")
-    stems = {word.stem for word in b.content}
+    initials = "".join(lower[0] for lower in (word.lower for word in b.words) if lower)
+    compare = len(left) * len(others) <= _MAX_TYPO_PAIRS
     return [
         word
-        for word in a.content
-        if word.stem not in stems
-        and not any(alike(word.lower, other.lower) for other in b.content)
+        for word in left
+        if not (compare and any(alike(word.lower, other) for other in others))
         and not (len(word.lower) >= 5 and word.lower.replace("-", "") in joined)
+        and not (2 <= len(word.lower) <= 5 and word.name and word.lower in initials)
+        and not (word.stem in _SAME and _SAME[word.stem] & b.stems)
     ]
 
 
@@ -128,12 +163,13 @@ def unmatched(a: Text, b: Text) -> list[Word]:
 def alike(a: str, b: str) -> bool:
     """Whether one may be the other misspelt, or cut short: within an edit of five letters, two of nine."""
     short, long = sorted((a, b), key=len)
-    if len(short) >= 4 and long.startswith(short):
+    # “info”, “information”, but “java” is not short for “javascript”.
+    if len(short) >= 4 and long.startswith(short) and (len(long) - len(short) <= 3 or long in EVERYDAY):
         return True
     # “activate”, “activation”.
-    if _shared_start(a, b) >= max(5, 0.6 * len(long)):
+    if _shared_start(a, b) >= max(5, 0.7 * len(long)):
         return True
-    if len(short) < 5 or a[0] != b[0]:
+    if len(short) < 5 or len(long) > _MAX_TYPO_LETTERS or a[0] != b[0]:
         return False
     return _within(a, b, 2 if len(short) >= 9 else 1)
 
