@@ -9,6 +9,7 @@ import aiohttp
 import redis.asyncio
 
 REDIS_KEY = "bench:floor"
+PROVIDER_URL = "BENCH_PROVIDER"
 _HEADERS = [(b"content-type", b"application/json")]
 
 
@@ -29,7 +30,7 @@ async def proxy(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await _lifespan(receive, send)
         return
     request = (await receive())["body"]
-    async with _session().post(os.environ["BENCH_PROVIDER"], data=request, headers=_JSON) as response:
+    async with _session().post(os.environ[PROVIDER_URL], data=request, headers=_JSON) as response:
         if response.content_type == "application/json":
             body = await response.read()
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, _length(body)]})

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -15,78 +16,101 @@ class WrongAnswer(Exception):
     """What came back is not what is being measured."""
 
 
+class Request(NamedTuple):
+    """What is sent, and what head and body of its answer must hold, all of it."""
+
+    wire: bytes
+    holds: tuple[bytes, ...] = ()
+
+
+Requests = Iterator[Request]
+
+
 @dataclasses.dataclass(slots=True)
 class Sample:
     """One run: latencies to the last and to the first byte of the body in ms, and the target's CPU."""
 
-    latency_ms: list[float]
-    first_byte_ms: list[float]
-    cpu_s: float
-    elapsed_s: float
+    latency_ms: list[float] = dataclasses.field(default_factory=list)
+    first_byte_ms: list[float] = dataclasses.field(default_factory=list)
+    user_s: float = 0.0
+    system_s: float = 0.0
+    elapsed_s: float = 0.0
+
+    @property
+    def user_us(self) -> float:
+        """Per request."""
+        return self.user_s / max(1, len(self.latency_ms)) * 1e6
+
+    @property
+    def system_us(self) -> float:
+        """Per request."""
+        return self.system_s / max(1, len(self.latency_ms)) * 1e6
 
     @property
     def cpu_us(self) -> float:
         """Per request."""
-        return self.cpu_s / max(1, len(self.latency_ms)) * 1e6
+        return self.user_us + self.system_us
 
 
-Request = bytes
-Check = Callable[[bytes], bool]
-
-
-def request(path: str, body: bytes, headers: dict[str, str]) -> Request:
+def post(path: str, body: bytes, headers: dict[str, str], holds: tuple[bytes, ...] = ()) -> Request:
     lines = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
+    return Request("\r\n".join([*lines, "", ""]).encode() + body, holds)
 
 
-async def run(
-    port: int, requests: Iterator[Request], *, connections: int, seconds: float, check: Check, pid: int
-) -> Sample:
-    """Raises WrongAnswer at the first answer that `check` (given headers and body) does not accept."""
-    sample = Sample([], [], 0.0, 0.0)
+async def run(port: int, requests: Requests, *, connections: int, seconds: float, pid: int) -> Sample:
+    """Raises WrongAnswer at the first answer that is not 200 or lacks what it must hold."""
+    sample = Sample()
     process = psutil.Process(pid)
-    before, began = _cpu_s(process), time.perf_counter()
+    before, began = process.cpu_times(), time.perf_counter()
     until = began + seconds
-    async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(_client(port, requests, until, check, sample))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(_client(port, requests, until, sample))
+    except ExceptionGroup as failures:
+        # The first one tells; the others are of the same kind or follow from it.
+        raise failures.exceptions[0] from None
     sample.elapsed_s = time.perf_counter() - began
-    sample.cpu_s = _cpu_s(process) - before
+    after = process.cpu_times()
+    sample.user_s, sample.system_s = after.user - before.user, after.system - before.system
     return sample
 
 
 async def fetch(port: int, request: Request) -> bytes:
-    """One answer, head and body. Raises WrongAnswer when it is not 200."""
+    """One answer, head and body. Raises WrongAnswer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
-    _, body = await _body(reader, head)
-    writer.close()
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise WrongAnswer((head + body)[:1500].decode(errors="replace"))
-    return head + body
+    try:
+        _, answer = await _ask(reader, writer, request)
+    finally:
+        writer.close()
+    return answer
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-async def _client(port: int, requests: Iterator[Request], until: float, check: Check, sample: Sample) -> None:
+async def _client(port: int, requests: Requests, until: float, sample: Sample) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
     try:
         while (began := time.perf_counter()) < until:
-            writer.write(next(requests))
-            head = await reader.readuntil(b"\r\n\r\n")
-            first, body = await _body(reader, head)
-            ended = time.perf_counter()
-            if not check(head + body):
-                raise WrongAnswer((head + body)[:1500].decode(errors="replace"))
-            sample.latency_ms.append((ended - began) * 1000)
+            first, _ = await _ask(reader, writer, next(requests))
+            sample.latency_ms.append((time.perf_counter() - began) * 1000)
             sample.first_byte_ms.append((first - began) * 1000)
     finally:
         writer.close()
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> tuple[float, bytes]:
+    """When the body's first byte was there, and the whole answer."""
+    writer.write(request.wire)
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+        first, body = await _body(reader, head)
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
+        raise WrongAnswer(f"The answer broke off: {error}.") from error
+    answer = head + body
+    if not answer.startswith(b"HTTP/1.1 200") or not all(part in answer for part in request.holds):
+        wanted = ", ".join(part.decode(errors="replace") for part in request.holds)
+        raise WrongAnswer(f"Expected 200 and {wanted or 'anything'}; got:\n{answer[:1500].decode(errors='replace')}")
+    return first, answer
 
 
 async def _body(reader: asyncio.StreamReader, head: bytes) -> tuple[float, bytes]:
@@ -111,3 +135,14 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def others_busy_s() -> float:
+    """CPU seconds since boot that are not of this process and what it started: grows while others use the machine."""
+    machine = psutil.cpu_times()
+    used = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
+    own = psutil.Process()
+    for process in (own, *own.children(recursive=True)):
+        times = process.cpu_times()
+        used -= times.user + times.system
+    return float(used)

@@ -8,14 +8,14 @@ import orjson
 
 CHUNKS = 20
 _USAGE = {"prompt_tokens": 90, "completion_tokens": 60, "total_tokens": 150}
-_TEXT = "An answer of a usual length, as a support assistant would give it to a customer. " * 4
+TEXT = "An answer of a usual length, as a support assistant would give it to a customer. " * 4
 _HEAD = {"id": "chatcmpl-bench", "created": 1_700_000_000, "model": "gpt-4o-mini", "system_fingerprint": "fp_bench"}
 _BODY = orjson.dumps(
     {
         **_HEAD,
         "object": "chat.completion",
         "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": _TEXT}, "logprobs": None, "finish_reason": "stop"}
+            {"index": 0, "message": {"role": "assistant", "content": TEXT}, "logprobs": None, "finish_reason": "stop"}
         ],
         "usage": _USAGE,
     }

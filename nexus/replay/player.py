@@ -92,7 +92,7 @@ class Player:
             try:
                 await self._ask(session, question)
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                self._report.fail(f"{type(error).__name__}: {error}")
+                self._report.fail(type(error).__name__, str(error))
             self._on_progress(1)
 
     async def _ask(self, session: aiohttp.ClientSession, question: Question) -> None:
@@ -112,14 +112,14 @@ class Player:
                     continue
                 latency_ms = (time.perf_counter() - began) * 1000
                 if response.status != 200:
-                    self._report.fail(f"{response.status} {_message(raw)}")
+                    self._report.fail(str(response.status), _message(raw))
                     return
                 self._report.add(self._answer(question, response, raw, latency_ms))
                 return
-        self._report.fail(f"still refused by a rate limit after {MAX_WAITS} waits")
+        self._report.fail("429", f"still refused by a rate limit after {MAX_WAITS} waits")
 
     def _answer(self, question: Question, response: aiohttp.ClientResponse, raw: bytes, latency_ms: float) -> Answer:
-        usage = _streamed_usage(raw) if self._target.stream else orjson.loads(raw).get("usage") or {}
+        usage = _streamed_usage(raw) if self._target.stream else _usage(orjson.loads(raw))
         return Answer(
             tier=response.headers.get("x-cache", "?"),
             latency_ms=latency_ms,
@@ -136,8 +136,14 @@ def _streamed_usage(raw: bytes) -> dict[str, int]:
         raise ValueError("the stream broke off")
     for line in reversed(raw.splitlines()):
         if line.startswith(b"data: {"):
-            return orjson.loads(line[6:]).get("usage") or {}
+            return _usage(orjson.loads(line[6:]))
     return {}
+
+
+def _usage(answer: Any) -> dict[str, int]:
+    if not isinstance(answer, dict):
+        raise ValueError(f"the answer is not an object: {str(answer)[:100]}")
+    return answer.get("usage") or {}
 
 
 def _usd(text: str | None) -> Decimal | None:

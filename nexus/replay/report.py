@@ -25,10 +25,19 @@ class Answer:
     saved_usd: Decimal | None
 
 
+@dataclasses.dataclass(slots=True)
+class Failures:
+    """Those of one kind; messages differ in ids and times, so the first stands for all."""
+
+    count: int
+    first_message: str
+
+
 class Report:
-    def __init__(self) -> None:
+    def __init__(self, asked: int = 0) -> None:
+        self.asked = asked
         self.latencies_ms: dict[str, list[float]] = {}
-        self.errors: Counter[str] = Counter()
+        self.failures: dict[str, Failures] = {}
         self.waits = 0
         self.tokens: Counter[str] = Counter()
         self.cost_usd = Decimal(0)
@@ -50,8 +59,9 @@ class Report:
         elif answer.entry_id:
             self._cluster_of_entry[answer.entry_id] = answer.cluster
 
-    def fail(self, message: str) -> None:
-        self.errors[message] += 1
+    def fail(self, kind: str, message: str) -> None:
+        """`kind`: the status, or what went wrong on the way."""
+        self.failures.setdefault(kind, Failures(0, message)).count += 1
 
     @property
     def answered(self) -> int:
@@ -77,8 +87,9 @@ class Report:
         hits = sum(self.hits(tier) for tier in HITS)
         judged = [self.judged(tier) for tier in HITS]
         return {
+            "asked": self.asked,
             "answered": self.answered,
-            "errors": dict(self.errors),
+            "errors": {kind: dataclasses.asdict(failures) for kind, failures in self.failures.items()},
             "rate_limit_waits": self.waits,
             "elapsed_s": round(self.elapsed_s, 3),
             "hits": {tier: self.hits(tier) for tier in HITS},
@@ -111,14 +122,23 @@ class Report:
         speed = self.answered / self.elapsed_s if self.elapsed_s else 0.0
         lines += [
             "",
-            f"answered {self.answered:,} in {self.elapsed_s:.1f} s ({speed:.0f} a second);"
+            f"answered {self.answered:,} of {self.asked:,} in {self.elapsed_s:.1f} s ({speed:.0f} a second);"
             f" waited for a rate limit {self.waits:,} times",
             f"tokens: {self.tokens['cache']:,} from the cache, {self.tokens['provider']:,} from the provider",
-            f"dollars: {self.saved_usd:f} saved, {self.cost_usd:f} spent;"
-            f" {self.unpriced:,} answers without a known price",
+            f"dollars: {self.saved_usd:f} saved, {self.cost_usd:f} spent{self._unpriced()}",
         ]
-        lines += [f"failed {count:,} ×: {message}" for message, count in self.errors.most_common(5)]
+        if 0 < known < hits:
+            lines.append(f"not judged: {hits - known:,} hits, which served what no row of this replay had stored")
+        lines += [
+            f"failed {failures.count:,} ×: {kind} {failures.first_message}"
+            for kind, failures in sorted(self.failures.items(), key=lambda item: -item[1].count)
+        ]
         return "\n".join(lines)
+
+    def _unpriced(self) -> str:
+        if not self.unpriced:
+            return ""
+        return f"; {self.unpriced:,} answers told no price (a streamed one's is known at its end, in the usage records)"
 
     def _row(self, tier: str, values: list[float]) -> str:
         known, wrong = self.judged(tier) if tier in HITS else (0, 0)

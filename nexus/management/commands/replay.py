@@ -32,11 +32,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--concurrency", type=int, default=8, help="questions in flight (8)")
+        parser.add_argument("--concurrency", type=positive, default=8, help="questions in flight (8)")
         parser.add_argument("--url", help="the gateway's address; default: that of var/demo.env")
         parser.add_argument("--key", help="an API key; default: that of var/demo.env")
         parser.add_argument("--model", default=settings.DEFAULT_MODEL)
-        parser.add_argument("--limit", type=int, help="play the first questions only")
+        parser.add_argument("--limit", type=positive, help="play the first questions only")
         parser.add_argument("--stream", action="store_true", help="ask for streams")
         parser.add_argument(
             "--namespace",
@@ -45,22 +45,34 @@ class Command(BaseCommand):
         parser.add_argument("--json", type=Path, help="write the figures to this file, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["concurrency"] < 1:
-            raise CommandError("--concurrency must be at least 1.")
         try:
             questions = read(options["file"], options["limit"])
         except BadFile as error:
             raise CommandError(str(error)) from error
-        report, progress = Report(), Progress(len(questions))
+        report, progress = Report(len(questions)), Progress(len(questions))
         player = Player(target(options), report, progress.add)
+        # Who interrupts gets what was seen so far.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(player.play(questions, options["concurrency"]))
         progress.end()
         self.stdout.write(report.table())
         if options["json"]:
-            options["json"].write_text(json.dumps(report.summary(), indent=2) + "\n", encoding="utf-8")
+            write_json(options["json"], report)
         if not report.answered:
             raise CommandError("Nothing was answered. Is the gateway up at this address, and the key valid?")
+
+
+def positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more.")
+    return number
+
+
+def write_json(path: Path, report: Report) -> None:
+    try:
+        path.write_text(json.dumps(report.summary(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def target(options: dict[str, Any]) -> Target:
