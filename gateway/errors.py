@@ -8,6 +8,7 @@ GatewayError
 ├── Unavailable 503          the gateway cannot serve now
 ├── NotInCache 504           only-if-cached, and it is not
 └── ProviderError
+    ├── Untranslatable 400   this provider's API has no such thing; the next candidate may
     ├── ProviderRefused      the provider's own 4xx about this request: passed on as it is
     ├── ProviderFailed 502   5xx, broken connection, unreadable answer
     └── ProviderTimedOut 504
@@ -90,13 +91,25 @@ class ProviderError(GatewayError):
 
     type = "provider_error"
     retryable = False
+    # Whether it is the caller's pace, and not the provider's health.
+    throttled = False
     provider = ""
 
 
+class Untranslatable(ProviderError):
+    """Another candidate may be able to: nothing has been sent."""
+
+    status, type, code = 400, "invalid_request_error", "unsupported_parameter"
+
+    def __init__(self, what: str, *, provider: str, param: str | None = None) -> None:
+        super().__init__(f"{provider} has nothing like {what}; leave it out, or ask another provider.", param=param)
+        self.provider = provider
+
+
 class ProviderRefused(ProviderError):
-    def __init__(self, status: int, body: dict[str, Any], *, provider: str) -> None:
-        error = body.get("error")
-        details = error if isinstance(error, dict) else {"message": error or body.get("message")}
+    """`details` as in OpenAI's error object: message, type, code, param."""
+
+    def __init__(self, status: int, details: dict[str, Any], *, provider: str) -> None:
         super().__init__(str(details.get("message") or f"{provider} refused the request with status {status}."))
         self.status = status
         self.type = str(details.get("type") or "invalid_request_error")

@@ -20,8 +20,10 @@ from gateway.cache.embedding.local import LocalEmbedder
 from gateway.cache.embedding.minilm import MiniLM
 from gateway.cache.semantic import SemanticCache
 from gateway.providers.base import Provider
+from gateway.providers.http import Http
 from gateway.providers.openai import OpenAI
 from gateway.providers.simulated import Simulated
+from gateway.providers.vendors import VENDORS
 from gateway.relay import Flights, Tasks
 from gateway.routing import Setups
 from tenants import keyspace, principal
@@ -69,10 +71,7 @@ class Gateway:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=settings.FIRST_BYTE_TIMEOUT_S),
             auto_decompress=True,
         )
-        self.providers = {
-            "openai": OpenAI(self._session, first_byte_timeout_s=settings.FIRST_BYTE_TIMEOUT_S),
-            "simulated": Simulated(),
-        }
+        self.providers = make_providers(self._session)
         await self.pool.open()
         self._background = [
             asyncio.create_task(self._load_embedder()),
@@ -139,6 +138,16 @@ class Gateway:
         self.setups.forget(message)
         if message == "prices":
             self._background.append(asyncio.create_task(self._load_prices()))
+
+
+def make_providers(session: aiohttp.ClientSession) -> dict[str, Provider]:
+    """By kind (gateway.models.Provider.Kind)."""
+    timeout_s = settings.FIRST_BYTE_TIMEOUT_S
+    compatible = OpenAI(Http(session, first_byte_timeout_s=timeout_s))
+    return {
+        **dict.fromkeys(VENDORS, compatible),
+        "simulated": Simulated(),
+    }
 
 
 def _load_model() -> MiniLM:

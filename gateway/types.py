@@ -87,6 +87,14 @@ class ProviderConfig:
     api_key: str = dataclasses.field(default="", repr=False)
     catalog: str = "openai"
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    # Whose it is: a tenant's own, or the platform's ("").
+    owner: str = ""
+
+    @property
+    def first_byte_timeout_s(self) -> float | None:
+        """Its own, if it has one."""
+        value = self.settings.get("first_byte_timeout_s")
+        return float(value) if isinstance(value, int | float) and value > 0 else None
 
     @property
     def simulated(self) -> bool:

@@ -155,6 +155,7 @@ def render_error(error: GatewayError, request_id: str) -> bytes:
 # --- between a complete answer and its chunks ----------------------------------------------------------------------
 
 _PIECE_CHARACTERS = 48
+_WHOLE_CHOICE_FIELDS = frozenset({"index", "message", "logprobs", "finish_reason"})
 
 
 def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -175,6 +176,10 @@ def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
             }
 
         yield delta({"role": message.get("role", "assistant"), "content": ""})
+        # What was thought comes before what is said.
+        for name in ("reasoning_content", "thinking_blocks"):
+            if message.get(name):
+                yield delta({name: message[name]})
         content, logprobs = message.get("content") or "", choice.get("logprobs")
         for start in range(0, len(content), _PIECE_CHARACTERS):
             # Log probabilities belong to tokens, not to these pieces: all of them come with the first.
@@ -184,7 +189,9 @@ def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield delta({"refusal": message["refusal"]})
         for number, tool_call in enumerate(message.get("tool_calls") or []):
             yield delta({"tool_calls": [{"index": number, **tool_call}]})
-        yield delta({}, choice.get("finish_reason"))
+        last = delta({}, choice.get("finish_reason"))
+        last["choices"][0].update({name: value for name, value in choice.items() if name not in _WHOLE_CHOICE_FIELDS})
+        yield last
     if body.get("usage"):
         yield {**base, "choices": [], "usage": body["usage"]}
 
@@ -231,6 +238,9 @@ class Assembler:
         return body
 
 
+_CHOICE_FIELDS = frozenset({"index", "delta", "logprobs", "finish_reason"})
+
+
 class _Choice:
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {}
@@ -238,6 +248,7 @@ class _Choice:
         self._message: dict[str, Any] = {"role": "assistant", "content": None}
         self._logprobs: dict[str, list[Any]] | None = None
         self._tool_calls: dict[int, dict[str, Any]] = {}
+        self._extras: dict[str, Any] = {}
 
     def add(self, part: dict[str, Any]) -> None:
         delta = part.get("delta") or {}
@@ -249,12 +260,17 @@ class _Choice:
                     self._add_tool_call(tool_call)
             elif isinstance(value, str) and name != "role":
                 self.texts.setdefault(name, []).append(value)
+            elif isinstance(value, list):
+                self._message.setdefault(name, []).extend(value)
             elif value is not None:
                 self._message[name] = value
         if isinstance(part.get("logprobs"), dict):
             self._logprobs = self._logprobs or {}
             for name, values in part["logprobs"].items():
                 self._logprobs.setdefault(name, []).extend(values or ())
+        for name, value in part.items():
+            if name not in _CHOICE_FIELDS and value is not None:
+                self._extras[name] = value
         self.finish_reason = part.get("finish_reason") or self.finish_reason
 
     def _add_tool_call(self, part: dict[str, Any]) -> None:
@@ -274,4 +290,4 @@ class _Choice:
         message = self._message | {name: "".join(texts) for name, texts in self.texts.items()}
         if self._tool_calls:
             message["tool_calls"] = [self._tool_calls[at] for at in sorted(self._tool_calls)]
-        return {"message": message, "logprobs": self._logprobs, "finish_reason": self.finish_reason}
+        return {**self._extras, "message": message, "logprobs": self._logprobs, "finish_reason": self.finish_reason}

@@ -1,106 +1,60 @@
-"""OpenAI Chat Completions upstream, and whatever speaks it: one shared HTTP session, raw JSON in and out."""
+"""OpenAI Chat Completions upstream, and whatever speaks it: raw JSON in and out, nothing translated."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
-import orjson
-
-from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut
+from gateway.errors import ProviderFailed
+from gateway.providers.http import Http
+from gateway.providers.vendors import VENDORS
 from gateway.types import ProviderConfig
-
-# A line of a stream: the longest are tool arguments or base64 audio.
-MAX_LINE_BYTES = 8 * 1024 * 1024
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-# Of the 4xx these say something about the moment or about our credential, not about the request.
-_NOT_THE_REQUEST = frozenset({401, 403, 408, 409, 425, 429})
 
 
 class OpenAI:
-    def __init__(self, session: aiohttp.ClientSession, *, first_byte_timeout_s: float) -> None:
-        self._session = session
-        self._first_byte_timeout_s = first_byte_timeout_s
+    def __init__(self, http: Http) -> None:
+        self._http = http
 
     async def complete(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:
-        async with self._post(config, payload) as response:
-            body = await response.content.read(MAX_ANSWER_BYTES)
-            if not response.content.at_eof():
-                raise ProviderFailed(f"{config.name} sent more than {MAX_ANSWER_BYTES:,} bytes.", provider=config.name)
-            return body
+        url, headers = endpoint(config, "chat/completions", payload["model"])
+        return await self._http.fetch(config, url, headers, adapted(config, payload))
 
     async def stream(self, config: ProviderConfig, payload: dict[str, Any]) -> AsyncIterator[bytes]:
-        async with self._post(config, payload) as response:
-            if response.content_type == "application/json":
-                raise ProviderFailed(f"{config.name} answered a stream with one JSON text.", provider=config.name)
-            async for data in _events(response.content, config.name):
-                if data == b"[DONE]":
-                    return
-                yield data
-            raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
+        url, headers = endpoint(config, "chat/completions", payload["model"])
+        async for data in self._http.events(config, url, headers, adapted(config, payload)):
+            if data == b"[DONE]":
+                return
+            yield data
+        raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
 
-    @contextlib.asynccontextmanager
-    async def _post(self, config: ProviderConfig, payload: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response once its status is 200; all else becomes a ProviderError."""
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {config.api_key}"}
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(self._first_byte_timeout_s):
-                    response = await stack.enter_async_context(
-                        self._session.post(
-                            f"{config.base_url.rstrip('/')}/chat/completions",
-                            data=orjson.dumps(payload),
-                            headers=headers,
-                            allow_redirects=False,
-                        )
-                    )
-                if response.status != 200:
-                    raise await _refusal(response, config.name)
-                yield response
-        except TimeoutError as error:
-            raise ProviderTimedOut(
-                f"{config.name} did not answer within {self._first_byte_timeout_s:g} s.", provider=config.name
-            ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise ProviderFailed(
-                f"{config.name} could not be reached or broke off: {type(error).__name__}.", provider=config.name
-            ) from error
+    async def embed(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:
+        url, headers = endpoint(config, "embeddings", payload["model"])
+        return await self._http.fetch(config, url, headers, payload)
 
 
-async def _events(content: aiohttp.StreamReader, provider: str) -> AsyncIterator[bytes]:
-    """The data of each server-sent event."""
-    rest = b""
-    async for block in content.iter_any():
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) > MAX_LINE_BYTES:
-            raise ProviderFailed(f"{provider} sent a line of more than {MAX_LINE_BYTES:,} bytes.", provider=provider)
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
+def endpoint(config: ProviderConfig, path: str, model: str = "") -> tuple[str, dict[str, str]]:
+    """URL and credential headers of a call. Azure names deployments in the path when it has an API version."""
+    vendor = VENDORS[config.kind]
+    base = (config.base_url or vendor.base_url).rstrip("/")
+    version = config.settings.get("api_version")
+    if vendor.deployments and version:
+        deployment = f"/deployments/{urllib.parse.quote(model, safe='')}" if model else ""
+        url = f"{base}/openai{deployment}/{path}?api-version={urllib.parse.quote(str(version))}"
+    else:
+        url = f"{base}/{path}"
+    # A server on one's own machine may want no key.
+    headers = {vendor.key_header: f"{vendor.key_prefix}{config.api_key}"} if config.api_key else {}
+    return url, {**headers, **vendor.headers}
 
 
-async def _refusal(response: aiohttp.ClientResponse, provider: str) -> ProviderError:
-    raw = await response.content.read(64 * 1024)
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        body = {}
-    status = response.status
-    if 400 <= status < 500 and status not in _NOT_THE_REQUEST and isinstance(body, dict):
-        return ProviderRefused(status, body, provider=provider)
-    error = ProviderFailed(
-        f"{provider} answered with status {status}.", provider=provider, retry_after_s=_seconds(response.headers)
-    )
-    # A wrong credential stays wrong: another candidate may answer, this one need not be asked again.
-    error.retryable = status not in {401, 403}
-    return error
-
-
-def _seconds(headers: Any) -> float | None:
-    try:
-        return min(max(float(headers["retry-after"]), 0.0), 60.0)
-    except (KeyError, ValueError):
-        return None
+def adapted(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:
+    """The request with the limit on tokens under the name that the vendor knows."""
+    renamed = VENDORS[config.kind].tokens_field
+    other = "max_tokens" if renamed == "max_completion_tokens" else "max_completion_tokens"
+    if not renamed or other not in payload:
+        return payload
+    payload = dict(payload)
+    limit = payload.pop(other)
+    payload.setdefault(renamed, limit)
+    return payload

@@ -60,9 +60,7 @@ def _fail_perhaps(config: ProviderConfig, setting: str) -> None:
 class _Answer:
     def __init__(self, payload: dict[str, Any], settings: dict[str, Any]) -> None:
         if payload.get("tools") and payload.get("tool_choice") == "required":
-            raise ProviderRefused(
-                400, {"error": {"message": "The simulated provider calls no tools."}}, provider="simulated"
-            )
+            raise ProviderRefused(400, {"message": "The simulated provider calls no tools."}, provider="simulated")
         digest = hashlib.blake2b(orjson.dumps(payload.get("messages"), option=orjson.OPT_SORT_KEYS), digest_size=8)
         self._model = payload.get("model", "")
         self._id = f"chatcmpl-sim-{digest.hexdigest()}"
