@@ -31,7 +31,8 @@ class UsageEvent:
 
     `prompt_tokens` and `completion_tokens` are the answer's, on hits too; `billed_tokens` count against the quota (0 on
     hits). `cost_usd` and `saved_usd` are None when the model has no known price. `catalog` and `upstream_model` name
-    the price. `latency_ms` is up to the last byte, `first_token_ms` up to the first.
+    the price; `variant` is the target that an A/B route chose. `latency_ms` is up to the last byte, `first_token_ms` up
+    to the first.
     """
 
     id: str
@@ -62,6 +63,7 @@ class UsageEvent:
     provider_ms: float | None = None
     similarity: float | None = None
     entry_id: str | None = None
+    variant: str = ""
 
     def write(self) -> bytes:
         """As JSON; money as text."""
@@ -108,6 +110,7 @@ _TYPES: dict[str, Any] = {
     "simulated": bool, "catalog": str, "upstream_model": str, "prompt_tokens": int, "cached_tokens": int,
     "completion_tokens": int, "billed_tokens": int, "latency_ms": _NUMBER, "first_token_ms": _MAYBE_NUMBER,
     "provider_ms": _MAYBE_NUMBER, "similarity": _MAYBE_NUMBER, "entry_id": (str, type(None)),
+    "variant": str,
 }  # fmt: skip
 # What an exact entry's description says about its answer, under the event's own names.
 META_FIELDS = frozenset(

@@ -12,7 +12,7 @@ from tenants.principal import Limits, Principal
 LIMIT_FIELDS = ("requests_per_minute", "tokens_per_minute", "monthly_requests", "monthly_tokens")
 
 _CALLER = """
-SELECT k.id AS key_id, k.public_id, k.secret_sha256, k.scopes, k.allowed_models, k.expires_at,
+SELECT k.id AS key_id, k.public_id, k.secret_sha256, k.scopes, k.allowed_models, k.priority, k.expires_at,
        k.revoked_at IS NOT NULL AS revoked,
        k.requests_per_minute AS key_requests_per_minute, k.tokens_per_minute AS key_tokens_per_minute,
        k.monthly_requests AS key_monthly_requests, k.monthly_tokens AS key_monthly_tokens,
@@ -50,6 +50,7 @@ def _principal(row: dict[str, Any]) -> Principal:
         key_limits=Limits(**{name: row[f"key_{name}"] for name in LIMIT_FIELDS}),
         scopes=frozenset(row["scopes"]),
         allowed_models=frozenset(row["allowed_models"]),
+        priority=row["priority"],
         expires_at=row["expires_at"],
         revoked=row["revoked"],
         period_anchor=row["anchor_at"],

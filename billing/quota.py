@@ -126,6 +126,16 @@ class Answer(NamedTuple):
     ttl_s: int
 
 
+class Replay(NamedTuple):
+    """The answer to an Idempotency-Key, to keep with the settlement."""
+
+    key: str
+    meta: bytes
+    body: bytes
+    outcome: str
+    ttl_s: int
+
+
 # What the ledger says of a period: (key id, or None for the tenant's sum) → (requests, tokens).
 Used = dict[int | None, tuple[int, int]]
 ReadLedger = Callable[[Principal, Period], Awaitable[Used]]
@@ -166,7 +176,15 @@ def _limits(limits: Limits) -> list[int]:
 
 
 def settlement(
-    account: Account, ask_id: str, *, held: int | None, requests: int, tokens: int, event: bytes, answer: Answer | None
+    account: Account,
+    ask_id: str,
+    *,
+    held: int | None,
+    requests: int,
+    tokens: int,
+    event: bytes,
+    answer: Answer | None = None,
+    replay: Replay | None = None,
 ) -> Settlement:
     keys = [
         account.quota_key,
@@ -175,11 +193,17 @@ def settlement(
         account.stream,
         keyspace.settled(account.principal.tenant_id, ask_id),
     ]
-    call = {"id": ask_id, "h": -1 if held is None else held, "r": requests, "t": tokens}
-    if answer is None:
+    call: dict[str, Any] = {"id": ask_id, "h": -1 if held is None else held, "r": requests, "t": tokens}
+    kept = answer or replay
+    if kept is None:
         return Settlement(keys, [account.facts, orjson.dumps(call), event])
-    call["l"] = answer.ttl_s
-    return Settlement([*keys, answer.key], [account.facts, orjson.dumps(call), event, answer.meta, answer.body])
+    if answer is not None:
+        keys.append(answer.key)
+        call["l"] = answer.ttl_s
+    if replay is not None:
+        keys.append(replay.key)
+        call |= {"i": replay.ttl_s, "o": replay.outcome}
+    return Settlement(keys, [account.facts, orjson.dumps(call), event, kept.meta, kept.body])
 
 
 class Quota:

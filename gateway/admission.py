@@ -14,7 +14,7 @@ from django.conf import settings
 from analytics.events import BYPASS, HIT_EXACT, MISS, REFRESH
 from billing import quota
 from billing.quota import Hit, Hold, QuotaSpent, RateLimited, RedisAway
-from gateway import routing
+from gateway import idempotency, routing
 from gateway.cache import fingerprint
 from gateway.errors import (
     Forbidden,
@@ -25,6 +25,7 @@ from gateway.errors import (
     Unauthorized,
     Unavailable,
 )
+from gateway.setups import CacheDefaults
 from gateway.types import CacheRules, Call, Headers
 from tenants import keyspace
 from tenants.principal import DirectoryUnavailable, Principal
@@ -89,13 +90,13 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     """Raises InvalidRequest, Forbidden, ModelNotFound, Unavailable."""
     request = incoming.dialect.parse(incoming.body)
     setup = gateway.setups.known(principal) or await gateway.setups.of(principal)
-    candidates = routing.candidates(setup, principal, request.model)
+    plan = routing.plan(setup, principal, request, gateway.signals)
     rules = cache_rules(setup.cache, incoming.headers)
     try:
-        digest = fingerprint.fingerprint(request, candidates, rules.namespace)
+        digest = fingerprint.fingerprint(request, plan.ways, rules.namespace)
         scope = None
         if rules.semantic:
-            scope = fingerprint.scope(request, candidates, rules.namespace, gateway.embedder.name)
+            scope = fingerprint.scope(request, plan.ways, rules.namespace, gateway.embedder.name)
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
     return Call(
@@ -106,13 +107,24 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         account=gateway.account_of(principal),
         request=request,
         rules=rules,
-        candidates=candidates,
+        plan=plan,
+        calls=setup.calls,
         fingerprint=digest,
         scope=scope,
+        idempotency_key=idempotency.key_of(incoming.headers, principal),
+        priority=_priority(request.payload.get("service_tier"), principal),
     )
 
 
-def cache_rules(defaults: routing.CacheDefaults, headers: dict[bytes, bytes]) -> CacheRules:
+_TIERS = {"priority": "high", "flex": "low"}
+
+
+def _priority(service_tier: Any, principal: Principal) -> str:
+    """As the request asks for it in OpenAI's words, or else as the key has it."""
+    return _TIERS.get(service_tier, principal.priority) if isinstance(service_tier, str) else principal.priority
+
+
+def cache_rules(defaults: CacheDefaults, headers: dict[bytes, bytes]) -> CacheRules:
     """The tenant's settings, narrowed by this request's headers. Raises InvalidRequest."""
     if headers.keys().isdisjoint(_CACHE_HEADERS):
         return CacheRules(
@@ -229,6 +241,7 @@ def _hit_event(gateway: Gateway, call: Call) -> bytes:
     """The usage event of an exact hit; what it says of the answer, Redis adds from the entry."""
     return orjson.dumps(
         {
+            "variant": call.plan.variant,
             "id": call.id,
             "request_id": call.request_id,
             "tenant_id": call.principal.tenant_id,

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from analytics.events import HIT_EXACT
-from billing.quota import Hit
 from gateway import settlement
 from gateway.admission import window_headers
 from gateway.dialects import openai_chat
@@ -34,15 +33,20 @@ _SSE: Headers = [
 _JSON: Headers = [(b"content-type", b"application/json")]
 
 
-def from_cache(gateway: Gateway, call: Call, hit: Hit) -> Reply:
-    """An exact hit: complete at once, streaming or not. Its usage event is written already."""
-    outcome = Outcome(HIT_EXACT, Meta.read(hit.meta))
+def from_cache(gateway: Gateway, call: Call, meta: bytes, body: bytes, *, replayed: str = "") -> Reply:
+    """An exact hit: complete at once, streaming or not. Its usage event is written already.
+
+    `replayed` is the outcome that the first request with the same Idempotency-Key had.
+    """
+    outcome = Outcome(replayed or HIT_EXACT, Meta.read(meta))
     headers = headers_of(gateway, call, outcome)
+    if replayed:
+        headers.append((b"idempotent-replayed", b"true"))
     facts = _facts(gateway, call, outcome)
     if not call.request.stream:
-        return Reply(200, _JSON + headers, call.dialect.render(call, hit.body, facts))
+        return Reply(200, _JSON + headers, call.dialect.render(call, body, facts))
     stream = call.dialect.Stream(call)
-    chunks = [stream.chunk(orjson.dumps(chunk), chunk) for chunk in openai_chat.chunks_of(orjson.loads(hit.body))]
+    chunks = [stream.chunk(orjson.dumps(chunk), chunk) for chunk in openai_chat.chunks_of(orjson.loads(body))]
     return Reply(200, _SSE + headers, b"".join([*chunks, stream.end(facts)]))
 
 
@@ -50,14 +54,21 @@ async def from_flight(
     gateway: Gateway, call: Call, flight: Flight, settled: asyncio.Task[None], *, coalesced: bool = False
 ) -> Reply:
     """An answer that is coming. It is settled before the client sees its end. Raises the flight's error."""
-    await flight.begun()
-    if flight.error is not None and not flight.pieces:
+    flight.join()
+    streams = False
+    try:
+        await flight.begun()
+        if flight.error is not None and not flight.pieces:
+            await asyncio.shield(settled)
+            raise flight.error
+        if call.request.stream:
+            streams = True
+            headers = headers_of(gateway, call, _seen(flight, coalesced))
+            return Reply(200, _SSE + headers, _stream(gateway, call, flight, settled, coalesced))
         await asyncio.shield(settled)
-        raise flight.error
-    if call.request.stream:
-        headers = headers_of(gateway, call, _seen(flight, coalesced))
-        return Reply(200, _SSE + headers, _stream(gateway, call, flight, settled, coalesced))
-    await asyncio.shield(settled)
+    finally:
+        if not streams:
+            flight.leave()
     assert flight.body is not None, "a flight without an error ends with an answer"
     outcome = _seen(flight, coalesced)
     body = call.dialect.render(call, flight.body, _facts(gateway, call, outcome))
@@ -72,10 +83,14 @@ def _seen(flight: Flight, coalesced: bool) -> Outcome:
 async def _stream(
     gateway: Gateway, call: Call, flight: Flight, settled: asyncio.Task[None], coalesced: bool
 ) -> AsyncIterator[bytes]:
+    """`from_flight` has joined the flight for it."""
     stream = call.dialect.Stream(call)
-    async for piece in flight.follow():
-        if data := stream.chunk(piece.data, piece.parsed):
-            yield data
+    try:
+        async for piece in flight.follow():
+            if data := stream.chunk(piece.data, piece.parsed):
+                yield data
+    finally:
+        flight.leave()
     await asyncio.shield(settled)
     if flight.error is not None:
         yield stream.error(flight.error)
@@ -138,6 +153,7 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> dict[str, Any]:
         "similarity": outcome.similarity,
         "saved_usd": None if saved is None else float(saved),
         "simulated": bool(meta and meta.simulated),
+        "total_tokens": meta.usage.total_tokens if meta else 0,
         "request_id": call.request_id,
     }
 

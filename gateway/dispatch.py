@@ -1,4 +1,4 @@
-"""Gets an answer from the first candidate that gives one: retries and fallbacks, all before the first token.
+"""Gets an answer from the first candidate that gives one: retries, fallbacks and hedges, all before the first token.
 
 Within the call's deadline a candidate is asked up to `ATTEMPTS` times, with exponential backoff and full jitter. After
 the first token nothing restarts: a stream that breaks then is an error for the client.
@@ -7,19 +7,36 @@ the first token nothing restarts: a stream that breaks then is an error for the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import random
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
+from django.conf import settings
 
-from gateway.errors import ProviderError, ProviderFailed
+from gateway.breaker import Breakers
+from gateway.errors import ProviderError, ProviderFailed, Unavailable, Untranslatable
 from gateway.providers.base import Provider
+from gateway.slots import Slots
 from gateway.types import Call, Candidate
 
 ATTEMPTS = 2
 BACKOFF_S, BACKOFF_MAX_S = 0.25, 4.0
+# A provider that wants more is not waited for, while another may answer.
+MAX_WAIT_S, MAX_WAIT_WITH_OTHERS_S = 10.0, 1.0
+# What was fast an hour ago says nothing about now.
+LATENCY_TTL_S, LATENCY_SHARE, MAX_LATENCIES = 60.0, 0.2, 10_000
+
+
+class Chunk(NamedTuple):
+    """A piece of a streamed answer, as JSON and as read."""
+
+    data: bytes
+    parsed: dict[str, Any]
 
 
 class Upstream(NamedTuple):
@@ -29,26 +46,180 @@ class Upstream(NamedTuple):
     """
 
     candidate: Candidate
-    body: bytes | None
-    chunks: AsyncIterator[bytes] | None
+    whole: Chunk | None
+    chunks: AsyncIterator[Chunk] | None
     waited_ms: float
 
 
-async def first_success(providers: Mapping[str, Provider], call: Call) -> Upstream:
-    """Raises the last ProviderError when no candidate answers. The caller sets the deadline."""
-    failure: ProviderError | None = None
-    for candidate in call.candidates:
-        for attempt in range(ATTEMPTS):
-            if failure is not None and attempt:
-                await asyncio.sleep(_backoff_s(attempt, failure))
+class Latencies:
+    """How long candidates take to begin to answer: moving averages of this process."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str, str], tuple[float, float]] = OrderedDict()
+
+    def of(self, candidate: Candidate) -> float | None:
+        """Milliseconds; None when it has not been asked for a minute."""
+        known = self._known.get(_identity(candidate))
+        return known[0] if known and time.monotonic() - known[1] < LATENCY_TTL_S else None
+
+    def add(self, candidate: Candidate, latency_ms: float) -> None:
+        key, known = _identity(candidate), self.of(candidate)
+        average = latency_ms if known is None else known + (latency_ms - known) * LATENCY_SHARE
+        self._known[key] = (average, time.monotonic())
+        while len(self._known) > MAX_LATENCIES:
+            self._known.popitem(last=False)
+
+
+def _identity(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.provider.owner, candidate.provider.name, candidate.model
+
+
+class Dispatcher:
+    def __init__(
+        self, providers: Mapping[str, Provider], breakers: Breakers, slots: Slots, latencies: Latencies
+    ) -> None:
+        self._providers = providers
+        self.breakers = breakers
+        self._slots = slots
+        self._latencies = latencies
+
+    async def first_success(self, call: Call) -> Upstream:
+        """Raises the last failure when no candidate answers. The caller sets the deadline."""
+        if call.plan.hedge_after_s is not None and len(call.plan.candidates) > 1:
+            return await self._hedged(call, call.plan.hedge_after_s)
+        return await self._in_turn(call)
+
+    async def _in_turn(self, call: Call) -> Upstream:
+        failure: ProviderError | None = None
+        full: list[Candidate] = []
+        candidates = call.plan.candidates
+        for at, candidate in enumerate(candidates):
+            if not await self.breakers.lets_through(candidate):
+                continue
+            others = at + 1 < len(candidates)
+            if candidate.provider.max_concurrency and not await self._enter(candidate, call, wait=False):
+                full.append(candidate)
+                continue
             try:
-                return await _ask(providers[candidate.provider.kind], candidate, call)
-            except ProviderFailed as error:
-                failure = error
-                if not error.retryable:
-                    break
-    assert failure is not None, "routing gives at least one candidate"
-    raise failure
+                return await self._attempts(candidate, call, others=others)
+            except (ProviderFailed, Untranslatable) as error:
+                failure = _worse(failure, error)
+        for candidate in full[:1]:
+            await self._enter(candidate, call, wait=True)
+            return await self._attempts(candidate, call, others=False)
+        raise failure or self._all_open(call)
+
+    def _all_open(self, call: Call) -> Unavailable:
+        wait_s = min(self.breakers.opens_in_s(candidate) for candidate in call.plan.candidates)
+        names = ", ".join(dict.fromkeys(candidate.provider.name for candidate in call.plan.candidates))
+        return Unavailable(
+            f"{names} failed too often of late and is left alone for a moment.",
+            code="circuit_open",
+            retry_after_s=wait_s,
+        )
+
+    async def _hedged(self, call: Call, after_s: float) -> Upstream:
+        """Asks the next candidate, too, when those asked have not begun to answer in time. The first answer wins."""
+        waiting = list(call.plan.candidates)
+        running: set[asyncio.Task[Upstream]] = set()
+        failure: Exception | None = None
+        try:
+            while waiting or running:
+                if waiting:
+                    alone = call.plan._replace(candidates=(waiting.pop(0),), hedge_after_s=None)
+                    running.add(asyncio.create_task(self._in_turn(dataclasses.replace(call, plan=alone))))
+                done, running = await asyncio.wait(
+                    running, timeout=after_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    error = task.exception()
+                    if error is None:
+                        running |= done - {task}
+                        return task.result()
+                    if not isinstance(error, ProviderFailed | Untranslatable | Unavailable):
+                        raise error
+                    failure = failure or error
+            raise failure or self._all_open(call)
+        finally:
+            for task in running:
+                task.cancel()
+                task.add_done_callback(_close_late)
+
+    async def _attempts(self, candidate: Candidate, call: Call, *, others: bool) -> Upstream:
+        """Holds the candidate's place, if it needs one, until its answer has ended."""
+        handed_over = False
+        try:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    upstream = await self._ask(candidate, call)
+                    handed_over = upstream.chunks is not None
+                    return upstream
+                except ProviderFailed as error:
+                    if error.retryable:
+                        await self.breakers.failed(candidate)
+                    wait_s = _backoff_s(attempt, error)
+                    if attempt == ATTEMPTS or not error.retryable or not _worth_waiting(wait_s, call, others=others):
+                        raise
+                    await asyncio.sleep(wait_s)
+            raise AssertionError("the last attempt returns or raises")
+        finally:
+            if candidate.provider.max_concurrency and not handed_over:
+                await asyncio.shield(self._slots.leave(candidate.provider, call.id))
+
+    async def _ask(self, candidate: Candidate, call: Call) -> Upstream:
+        provider = self._providers[candidate.provider.kind]
+        payload = upstream_payload(candidate, call)
+        started = time.perf_counter()
+        if not call.request.stream:
+            body = await provider.complete(candidate.provider, payload)
+            whole = Chunk(body, loaded(body, candidate))
+            _check_choices(whole.parsed, candidate)
+            waited_ms = (time.perf_counter() - started) * 1000
+            self._answered(candidate, waited_ms)
+            return Upstream(candidate, whole, None, waited_ms)
+        chunks = provider.stream(candidate.provider, payload)
+        try:
+            data = await anext(chunks)
+        except StopAsyncIteration:
+            name = candidate.provider.name
+            raise ProviderFailed(f"{name} sent an empty stream.", provider=name) from None
+        first = Chunk(data, loaded(data, candidate))
+        waited_ms = (time.perf_counter() - started) * 1000
+        self._answered(candidate, waited_ms)
+        return Upstream(candidate, None, self._followed(first, chunks, candidate, call), waited_ms)
+
+    def _answered(self, candidate: Candidate, waited_ms: float) -> None:
+        self.breakers.succeeded(candidate)
+        self._latencies.add(candidate, waited_ms)
+
+    async def _followed(
+        self, first: Chunk, rest: AsyncIterator[bytes], candidate: Candidate, call: Call
+    ) -> AsyncIterator[Chunk]:
+        try:
+            yield first
+            async with contextlib.aclosing(rest):  # type: ignore[type-var]
+                async for data in rest:
+                    yield Chunk(data, loaded(data, candidate))
+        except ProviderFailed:
+            await self.breakers.failed(candidate)
+            raise
+        finally:
+            if candidate.provider.max_concurrency:
+                await asyncio.shield(self._slots.leave(candidate.provider, call.id))
+
+    async def _enter(self, candidate: Candidate, call: Call, *, wait: bool) -> bool:
+        return await self._slots.enter(candidate.provider, call.id, call.priority, wait=wait)
+
+
+def _close_late(task: asyncio.Task[Upstream]) -> None:
+    """Whoever lost a race may have begun to answer in the same moment."""
+    if not task.cancelled() and task.exception() is None and (chunks := task.result().chunks) is not None:
+        task.get_loop().create_task(chunks.aclose())  # type: ignore[attr-defined]
+
+
+def _worse(known: ProviderError | None, error: ProviderError) -> ProviderError:
+    """What the client is told: of failures the last, and rather than what one of several could not translate."""
+    return known if known is not None and isinstance(error, Untranslatable) else error
 
 
 def _backoff_s(attempt: int, failure: ProviderError) -> float:
@@ -57,26 +228,9 @@ def _backoff_s(attempt: int, failure: ProviderError) -> float:
     return random.uniform(0, min(BACKOFF_MAX_S, BACKOFF_S * 2**attempt))
 
 
-async def _ask(provider: Provider, candidate: Candidate, call: Call) -> Upstream:
-    payload = upstream_payload(candidate, call)
-    started = time.perf_counter()
-    if not call.request.stream:
-        body = await provider.complete(candidate.provider, payload)
-        return Upstream(candidate, body, None, (time.perf_counter() - started) * 1000)
-    chunks = provider.stream(candidate.provider, payload)
-    try:
-        first = await anext(chunks)
-    except StopAsyncIteration:
-        raise ProviderFailed(
-            f"{candidate.provider.name} sent an empty stream.", provider=candidate.provider.name
-        ) from None
-    return Upstream(candidate, None, _with_first(first, chunks), (time.perf_counter() - started) * 1000)
-
-
-async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
+def _worth_waiting(wait_s: float, call: Call, *, others: bool) -> bool:
+    left_s = settings.CALL_DEADLINE_S - call.elapsed_ms / 1000
+    return wait_s < left_s and wait_s <= (MAX_WAIT_WITH_OTHERS_S if others else MAX_WAIT_S)
 
 
 def upstream_payload(candidate: Candidate, call: Call) -> dict[str, Any]:
@@ -96,7 +250,7 @@ def _bound(payload: dict[str, Any], tokens: int, candidate: Candidate) -> None:
     named = [name for name in ("max_completion_tokens", "max_tokens") if payload.get(name) is not None]
     if not named:
         # OpenAI's reasoning models refuse the old name, many compatible servers do not know the new one.
-        is_openai = "api.openai.com" in candidate.provider.base_url
+        is_openai = candidate.provider.kind == "openai" and "api.openai.com" in candidate.provider.base_url
         named = ["max_completion_tokens" if is_openai else "max_tokens"]
     for name in named:
         payload[name] = min(payload.get(name) or tokens, tokens)
@@ -116,3 +270,10 @@ def loaded(data: bytes, candidate: Candidate) -> dict[str, Any]:
         message = error.get("message") if isinstance(error, dict) else error
         raise ProviderFailed(f"{name} broke off: {message}", provider=name)
     return value
+
+
+def _check_choices(parsed: dict[str, Any], candidate: Candidate) -> None:
+    choices = parsed.get("choices")
+    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+        name = candidate.provider.name
+        raise ProviderFailed(f"{name} sent an answer without choices.", provider=name)

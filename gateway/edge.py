@@ -28,9 +28,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # A body that does not arrive in this time is given up.
 BODY_TIMEOUT_S = 60.0
+# Whoever leaves sooner is noticed with the first byte that cannot be sent: most calls end before, and save a task.
+WATCH_AFTER_S = 0.5
 
 
-class ClientLeft(Exception):
+class Gone(Exception):
     """The client went away before its request was complete."""
 
 
@@ -51,14 +53,25 @@ class Edge:
             await self._django(scope, receive, send)
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = Watch(receive)
+        try:
+            await self._serve(scope, receive, send, watch)
+        except asyncio.CancelledError:
+            # Its call goes on, or is stopped, and is settled in a task of its own.
+            if not watch.left:
+                raise
+        finally:
+            watch.end()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
         view = CHAT_PATHS[scope["path"]]
         headers = dict(scope["headers"])
         request_id = admission.request_id_of(headers)
         try:
-            reply = await self._answer(view, scope, headers, request_id, receive)
+            reply = await self._answer(view, scope, headers, request_id, receive, watch)
         except GatewayError as error:
             reply = answers.refusal(error, view.dialect, request_id)
-        except ClientLeft:
+        except Gone:
             return
         except Exception:
             logger.exception("request %s failed at the edge", request_id)
@@ -67,7 +80,7 @@ class Edge:
         await send_reply(reply, send)
 
     async def _answer(
-        self, view: Any, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive
+        self, view: Any, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, watch: Watch
     ) -> Reply:
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{scope['method']} is not possible here; send a POST.")
@@ -79,6 +92,7 @@ class Edge:
         admitted = await pipeline.admit(gateway, principal, incoming)
         if isinstance(admitted, Reply):
             return admitted
+        watch.begin()
         # The DRF view, without the thread and the middleware that Django's own handler gives each request.
         reply: Reply = await view().serve(gateway, admitted)
         return reply
@@ -112,8 +126,39 @@ class Edge:
                 return
 
 
+class Watch:
+    """Ends a request, by cancelling its task, when its client leaves."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.left = False
+        self._receive = receive
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Once the body has been read: the only message left is that the client is gone."""
+        loop, request = asyncio.get_running_loop(), asyncio.current_task()
+        assert request is not None
+        self._timer = loop.call_later(WATCH_AFTER_S, self._look, request)
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _look(self, request: asyncio.Task[Any]) -> None:
+        self._task = asyncio.create_task(self._wait(request))
+
+    async def _wait(self, request: asyncio.Task[Any]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.left = True
+        request.cancel()
+
+
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Raises PayloadTooLarge before more than the limit has been read, ClientLeft, InvalidRequest."""
+    """Raises PayloadTooLarge before more than the limit has been read, Gone, InvalidRequest."""
     limit = settings.MAX_BODY_BYTES
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
@@ -122,7 +167,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         raise InvalidRequest("Compressed request bodies are not read; send plain JSON.", param="Content-Encoding")
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise ClientLeft
+        raise Gone
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > limit:
@@ -138,7 +183,7 @@ async def _read_rest(first: bytes, limit: int, receive: Receive) -> bytes:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise ClientLeft
+                    raise Gone
                 block = message.get("body", b"")
                 blocks.append(block)
                 size += len(block)
@@ -161,6 +206,7 @@ async def send_reply(reply: Reply, send: Send) -> None:
         async for block in reply.body:
             await send({"type": "http.response.body", "body": block, "more_body": True})
     except OSError:
-        # The client left. Its call goes on and is settled in a task of its own.
+        # The client left.
+        await reply.body.aclose()  # type: ignore[attr-defined]
         return
     await send({"type": "http.response.body", "body": b""})

@@ -3,8 +3,10 @@
 GatewayError
 ├── InvalidRequest 400 · PayloadTooLarge 413 · Unauthorized 401 · Forbidden 403 · ModelNotFound, NotFound 404
 │   MethodNotAllowed 405
+├── Conflict 409             an Idempotency-Key was used for another request, or is in use
 ├── PaymentRequired 402      the month's quota is spent
 ├── TooManyRequests 429      a rate limit, or calls in flight hold the rest of the quota
+├── ClientLeft 499           the client left, and its answer was stopped
 ├── Unavailable 503          the gateway cannot serve now
 ├── NotInCache 504           only-if-cached, and it is not
 └── ProviderError
@@ -70,12 +72,22 @@ class NotFound(GatewayError):
     status, type, code = 404, "invalid_request_error", "not_found"
 
 
+class Conflict(GatewayError):
+    status, type, code = 409, "invalid_request_error", "idempotency_key_reused"
+
+
 class PaymentRequired(GatewayError):
     status, type, code = 402, "insufficient_quota", "quota_exceeded"
 
 
 class TooManyRequests(GatewayError):
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class ClientLeft(GatewayError):
+    """Nobody reads this; the usage record keeps it."""
+
+    status, type, code = 499, "client_error", "client_left"
 
 
 class Unavailable(GatewayError):

@@ -10,16 +10,18 @@ Every other module of the data plane is a step that is named here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 
 from django.conf import settings
 
-from analytics.events import HIT_SEMANTIC
-from gateway import admission, answers, dispatch, relay, settlement
+from analytics.events import HIT_EXACT, HIT_SEMANTIC
+from gateway import admission, answers, relay, settlement
 from gateway.cache import policy
 from gateway.cache.semantic import Probe
-from gateway.errors import GatewayError, NotInCache, ProviderTimedOut, Unavailable
+from gateway.errors import ClientLeft, GatewayError, NotInCache, ProviderTimedOut, Unavailable
+from gateway.idempotency import Replay
 from gateway.relay import Flight
 from gateway.runtime import Gateway
 from gateway.settlement import Outcome
@@ -39,8 +41,26 @@ async def answer(gateway: Gateway, incoming: admission.Incoming) -> Reply:
 async def admit(gateway: Gateway, principal: Principal, incoming: admission.Incoming) -> Call | Reply:
     """Lets a request in, with a hold on what it may use, or answers it from the exact cache. Raises GatewayError."""
     call = await admission.prepare(gateway, principal, incoming)
-    hit = await admission.reserve(gateway, call)
-    return call if hit is None else answers.from_cache(gateway, call, hit)
+    if call.idempotency_key is None:
+        hit = await admission.reserve(gateway, call)
+        return call if hit is None else answers.from_cache(gateway, call, hit.meta, hit.body)
+    return await admit_once(gateway, call, incoming)
+
+
+async def admit_once(gateway: Gateway, call: Call, incoming: admission.Incoming) -> Call | Reply:
+    """The same for a request with an Idempotency-Key: a repeated one gets the first one's answer, free of charge."""
+    replay = await gateway.claims.claim(call, incoming.dialect.NAME, incoming.body)
+    if replay is not None:
+        return answers.from_cache(gateway, call, replay.meta, replay.body, replayed=replay.outcome)
+    try:
+        hit = await admission.reserve(gateway, call)
+    except BaseException:
+        await asyncio.shield(gateway.claims.release(call))
+        raise
+    if hit is None:
+        return call
+    await gateway.claims.keep(call, Replay(hit.meta, hit.body, HIT_EXACT))
+    return answers.from_cache(gateway, call, hit.meta, hit.body)
 
 
 async def serve(gateway: Gateway, call: Call) -> Reply:
@@ -65,11 +85,17 @@ async def fly(gateway: Gateway, call: Call, flight: Flight) -> None:
         elif call.rules.only_if_cached:
             raise NotInCache("Only a cached answer was asked for, and there is none.")
         else:
-            async with asyncio.timeout(settings.CALL_DEADLINE_S):
-                upstream = await dispatch.first_success(gateway.providers, call)
+            async with asyncio.timeout(settings.CALL_DEADLINE_S) as deadline:
+                flight.on_abandoned = functools.partial(abandon, call, deadline)
+                if flight.abandoned:
+                    flight.on_abandoned()
+                upstream = await gateway.dispatcher.first_success(call)
                 await relay.drain(upstream, call, flight, outcome)
     except TimeoutError:
-        error = ProviderTimedOut(f"No complete answer within {settings.CALL_DEADLINE_S:g} s.", provider="")
+        if flight.abandoned:
+            error = ClientLeft("The client left.")
+        else:
+            error = ProviderTimedOut(f"No complete answer within {settings.CALL_DEADLINE_S:g} s.", provider="")
     except GatewayError as failure:
         error = failure
     except asyncio.CancelledError:
@@ -78,19 +104,31 @@ async def fly(gateway: Gateway, call: Call, flight: Flight) -> None:
         logger.exception("request %s failed", call.request_id)
         error = GatewayError("The gateway failed on this request; its log has the request id.")
     try:
-        await land(gateway, call, outcome, error, probe)
+        await land(gateway, call, outcome, error, probe, flight.body)
     finally:
         flight.end(error)
 
 
-async def land(gateway: Gateway, call: Call, outcome: Outcome, error: GatewayError | None, probe: Probe) -> None:
+def abandon(call: Call, deadline: asyncio.Timeout) -> None:
+    """Nobody listens any more: the answer is stopped, at once or after a while, as the tenant chose."""
+    now = asyncio.get_running_loop().time()
+    wait_s = 0 if call.calls.on_disconnect == "cancel" else call.calls.drain_limit_s
+    with contextlib.suppress(RuntimeError):  # it has ended in this moment
+        deadline.reschedule(min(deadline.when() or now, now + wait_s))
+
+
+async def land(
+    gateway: Gateway, call: Call, outcome: Outcome, error: GatewayError | None, probe: Probe, body: bytes | None
+) -> None:
     """Exactly once for every admitted call: the hold goes back, what was used is booked, the answer is kept."""
     if error is not None:
         outcome = outcome.failed(error)
     elif outcome.body is not None:
         outcome.ttl_s = min(call.rules.ttl_s, policy.classify(call.request.question or "").ttl_s)
     event = settlement.event_of(call, outcome, gateway.prices)
-    await gateway.settler.settle(settlement.settlement_of(call, outcome, event))
+    if error is not None and call.idempotency_key is not None:
+        await gateway.claims.release(call)
+    await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))
     if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
         gateway.semantic.store(call, probe, outcome.body, outcome.meta, outcome.ttl_s)
 
@@ -99,4 +137,4 @@ async def settle_follower(gateway: Gateway, call: Call, flight: Flight) -> None:
     """A call that joined another's flight is let go and recorded on its own; its answer costs nothing more."""
     await flight.finished()
     outcome = flight.source.as_coalesced() if flight.source else Outcome(call.rules.fresh_outcome)
-    await land(gateway, call, outcome, flight.error, Probe())
+    await land(gateway, call, outcome, flight.error, Probe(), flight.body)

@@ -11,13 +11,12 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from gateway import dispatch
 from gateway.dialects import openai_chat
-from gateway.dispatch import Upstream
+from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, ProviderFailed
 from gateway.settlement import Outcome
 from gateway.types import Call, Meta, Usage
@@ -25,18 +24,15 @@ from gateway.types import Call, Meta, Usage
 logger = logging.getLogger(__name__)
 
 
-class Piece(NamedTuple):
-    """A chunk of a streamed answer, as JSON and as read."""
-
-    data: bytes
-    parsed: dict[str, Any]
-
-
 class Flight:
-    """What has come so far, and whether it goes on."""
+    """What has come so far, whether it goes on, and how many still listen."""
 
     def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+        self.listeners = 0
+        # Called when the last listener leaves before the end; set by whoever gets the answer.
+        self.on_abandoned: Callable[[], None] = lambda: None
+        self.abandoned = False
+        self.pieces: list[Chunk] = []
         # The complete answer, once there is one.
         self.body: bytes | None = None
         # Where the answer comes from: known before the first piece.
@@ -45,11 +41,20 @@ class Flight:
         self.ended = False
         self._waiting: list[asyncio.Future[None]] = []
 
+    def join(self) -> None:
+        self.listeners += 1
+
+    def leave(self) -> None:
+        self.listeners -= 1
+        if not self.listeners and not self.ended:
+            self.abandoned = True
+            self.on_abandoned()
+
     def found(self, source: Outcome) -> None:
         self.source = source
         self._wake()
 
-    def push(self, piece: Piece) -> None:
+    def push(self, piece: Chunk) -> None:
         self.pieces.append(piece)
         if self._waiting:
             self._wake()
@@ -67,7 +72,7 @@ class Flight:
         while not self.ended:
             await self._changed()
 
-    async def follow(self) -> AsyncIterator[Piece]:
+    async def follow(self) -> AsyncIterator[Chunk]:
         """All pieces from the first on, as they come; ends with the flight, whether or not it failed."""
         at = 0
         while True:
@@ -123,7 +128,7 @@ def replay(body: bytes, call: Call, flight: Flight, outcome: Outcome) -> None:
     flight.found(outcome)
     if call.request.stream:
         for chunk in openai_chat.chunks_of(orjson.loads(body)):
-            flight.push(Piece(orjson.dumps(chunk), chunk))
+            flight.push(Chunk(orjson.dumps(chunk), chunk))
     flight.body = body
 
 
@@ -132,16 +137,22 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
     started = time.perf_counter()
     outcome.meta = _meta(upstream, call, Usage())
     if upstream.chunks is None:
-        assert upstream.body is not None
-        parsed = dispatch.loaded(upstream.body, upstream.candidate)
-        flight.body = upstream.body
+        assert upstream.whole is not None
+        flight.body, parsed = upstream.whole
     else:
         outcome.first_token_ms = call.elapsed_ms
         flight.found(outcome)
-        parsed = await _collect(upstream.chunks, upstream, flight)
+        assembler = openai_chat.Assembler()
+        try:
+            await _collect(assembler, upstream.chunks, upstream, flight)
+        except asyncio.CancelledError:
+            # Stopped half way: what came has been paid for.
+            outcome.meta = _meta(upstream, call, usage_of(assembler.body(), call))
+            raise
+        parsed = assembler.body()
         flight.body = orjson.dumps(parsed)
-    choices = parsed.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+    choices = parsed["choices"]
+    if not choices:
         name = upstream.candidate.provider.name
         raise ProviderFailed(f"{name} sent an answer without choices.", provider=name)
     outcome.meta = _meta(upstream, call, usage_of(parsed, call))
@@ -151,18 +162,17 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
         outcome.body = flight.body
 
 
-async def _collect(chunks: AsyncIterator[bytes], upstream: Upstream, flight: Flight) -> dict[str, Any]:
-    assembler = openai_chat.Assembler()
+async def _collect(
+    assembler: openai_chat.Assembler, chunks: AsyncIterator[Chunk], upstream: Upstream, flight: Flight
+) -> None:
     async with contextlib.aclosing(chunks):  # type: ignore[type-var]
-        async for data in chunks:
-            parsed = dispatch.loaded(data, upstream.candidate)
+        async for chunk in chunks:
             try:
-                assembler.add(parsed)
+                assembler.add(chunk.parsed)
             except (ValueError, TypeError, AttributeError) as error:
                 name = upstream.candidate.provider.name
                 raise ProviderFailed(f"{name} sent a malformed chunk: {error}.", provider=name) from error
-            flight.push(Piece(data, parsed))
-    return assembler.body()
+            flight.push(chunk)
 
 
 def _meta(upstream: Upstream, call: Call, usage: Usage) -> Meta:
@@ -213,7 +223,8 @@ class Flights:
 
     def join(self, call: Call) -> Flight | None:
         """The flight of an identical request, unless this call wants an answer of its own."""
-        return self._by_key.get(_key(call)) if call.rules.read_exact else None
+        flight = self._by_key.get(_key(call)) if call.rules.read_exact else None
+        return None if flight is None or flight.abandoned else flight
 
     def lead(
         self, call: Call, fly: Callable[[Call, Flight], Coroutine[Any, Any, None]]
@@ -222,7 +233,9 @@ class Flights:
         flight, key = Flight(), _key(call)
         shared = call.rules.write
         if shared:
-            self._by_key.setdefault(key, flight)
+            known = self._by_key.setdefault(key, flight)
+            if known.abandoned:
+                self._by_key[key] = flight
         task = self._tasks.spawn(fly(call, flight))
 
         def leave(_: asyncio.Task[None]) -> None:

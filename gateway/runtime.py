@@ -14,18 +14,25 @@ from django.conf import settings
 
 from billing import ledger, outage, plans, pricing, quota
 from billing.periods import Period
+from gateway.breaker import Breakers
 from gateway.cache.embedding import build
 from gateway.cache.embedding.base import EmbeddingError
 from gateway.cache.embedding.local import LocalEmbedder
 from gateway.cache.embedding.minilm import MiniLM
 from gateway.cache.semantic import SemanticCache
+from gateway.dispatch import Dispatcher, Latencies
+from gateway.idempotency import Claims
+from gateway.providers import anthropic, gemini
 from gateway.providers.base import Provider
+from gateway.providers.cohere import Cohere
 from gateway.providers.http import Http
 from gateway.providers.openai import OpenAI
 from gateway.providers.simulated import Simulated
 from gateway.providers.vendors import VENDORS
 from gateway.relay import Flights, Tasks
-from gateway.routing import Setups
+from gateway.routing import Signals
+from gateway.setups import Setups
+from gateway.slots import Slots
 from tenants import keyspace, principal
 from tenants.db import make_pool, make_redis
 from tenants.lane import Lane
@@ -58,7 +65,12 @@ class Gateway:
         self.semantic = SemanticCache(self.pool, self.embedder)
         self.tasks = Tasks()
         self.flights = Flights(self.tasks)
+        self.latencies = Latencies()
+        self.breakers = Breakers(self.redis, self._announce)
+        self.slots = Slots(self.redis)
+        self.claims = Claims(self.redis)
         self.providers: dict[str, Provider] = {}
+        self.dispatcher = Dispatcher(self.providers, self.breakers, self.slots, self.latencies)
         self.ready = False
         self._session: aiohttp.ClientSession | None = None
         self._background: list[asyncio.Task[Any]] = []
@@ -71,7 +83,7 @@ class Gateway:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=settings.FIRST_BYTE_TIMEOUT_S),
             auto_decompress=True,
         )
-        self.providers = make_providers(self._session)
+        self.providers.update(make_providers(self._session))
         await self.pool.open()
         self._background = [
             asyncio.create_task(self._load_embedder()),
@@ -112,6 +124,11 @@ class Gateway:
             self._accounts[principal.public_id] = account
         return account
 
+    @property
+    def signals(self) -> Signals:
+        """What routing looks at."""
+        return Signals(self.latencies.of, self.prices)
+
     async def _load_principal(self, public_id: str) -> Principal | None:
         return await plans.load_principal(self.pool, public_id)
 
@@ -134,8 +151,15 @@ class Gateway:
         except Exception as error:
             logger.warning("price overrides could not be read, the catalog's prices apply: %s", error)
 
+    async def _announce(self, message: str) -> None:
+        await self.redis.publish(keyspace.REVOCATIONS, message)
+
     def _forget(self, message: str) -> None:
         self.setups.forget(message)
+        self.breakers.learn(message)
+        kind, _, name = message.partition(":")
+        if kind == "tenant":
+            self.breakers.forget(f"t{name}")
         if message == "prices":
             self._background.append(asyncio.create_task(self._load_prices()))
 
@@ -146,6 +170,11 @@ def make_providers(session: aiohttp.ClientSession) -> dict[str, Provider]:
     compatible = OpenAI(Http(session, first_byte_timeout_s=timeout_s))
     return {
         **dict.fromkeys(VENDORS, compatible),
+        "anthropic": anthropic.Anthropic(
+            Http(session, first_byte_timeout_s=timeout_s, read_error=anthropic.read_error)
+        ),
+        "gemini": gemini.Gemini(Http(session, first_byte_timeout_s=timeout_s, read_error=gemini.read_error)),
+        "cohere": Cohere(Http(session, first_byte_timeout_s=timeout_s)),
         "simulated": Simulated(),
     }
 

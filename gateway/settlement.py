@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from analytics.events import HIT_EXACT, HIT_SEMANTIC, HITS, UsageEvent
 from billing import pricing, quota
-from gateway.errors import GatewayError
+from gateway.errors import ClientLeft, GatewayError
+from gateway.idempotency import KEEP_S
 from gateway.types import Call, Meta, Usage
 from tenants import keyspace
 
@@ -30,10 +31,11 @@ class Outcome:
     ttl_s: int = 0
 
     def failed(self, error: GatewayError) -> Outcome:
-        """The same way, without an answer: recorded, not billed."""
+        """The same way, without an answer: recorded, and not billed, unless the client stopped it half way."""
         provider = getattr(error, "provider", "") or (self.meta.provider if self.meta else "")
         return Outcome(
             self.outcome,
+            self.meta if isinstance(error, ClientLeft) else None,
             status=error.status,
             error=error.code or error.type,
             provider=provider,
@@ -101,6 +103,7 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         provider_ms=_rounded(outcome.provider_ms),
         similarity=outcome.similarity,
         entry_id=meta.entry_id if meta and outcome.is_free else None,
+        variant=call.plan.variant,
     )
 
 
@@ -108,17 +111,21 @@ def _rounded(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else round(milliseconds, 3)
 
 
-def settlement_of(call: Call, outcome: Outcome, event: UsageEvent) -> quota.Settlement:
-    answer = None
+def settlement_of(call: Call, outcome: Outcome, event: UsageEvent, body: bytes | None) -> quota.Settlement:
+    """`body` is the complete answer, whether or not it may be cached."""
+    answer = replay = None
     if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
         key = keyspace.answer(call.principal.tenant_id, call.fingerprint)
         answer = quota.Answer(key, outcome.meta.write(), outcome.body, outcome.ttl_s)
+    if call.idempotency_key is not None and body is not None and outcome.meta is not None:
+        replay = quota.Replay(call.idempotency_key, outcome.meta.write(), body, outcome.outcome, KEEP_S)
     return quota.settlement(
         call.account,
         call.id,
         held=call.held_tokens,
-        requests=1 if outcome.status < 400 else 0,
+        requests=1 if outcome.status < 400 or outcome.meta is not None else 0,
         tokens=event.billed_tokens,
         event=event.write(),
         answer=answer,
+        replay=replay,
     )

@@ -40,6 +40,7 @@ class ChatRequest:
 
     `payload` is what the client sent (or what its dialect makes of it): unknown fields are in it, and go upstream.
     `question` is the last user text when it alone can be compared by meaning, else None.
+    `echo` is what an answer in this dialect says again of its request; it does not go upstream.
     """
 
     payload: dict[str, Any]
@@ -50,6 +51,7 @@ class ChatRequest:
     n: int = 1
     prompt_tokens: int = 0
     question: str | None = None
+    echo: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,13 +72,6 @@ class CacheRules:
     fresh_outcome: str = "MISS"
 
 
-class Candidate(NamedTuple):
-    """One way to get an answer: a provider and the model to ask it for."""
-
-    provider: ProviderConfig
-    model: str
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """A provider as the tenant set it up, or the platform's. `api_key` is in the clear here, and only here."""
@@ -87,8 +82,9 @@ class ProviderConfig:
     api_key: str = dataclasses.field(default="", repr=False)
     catalog: str = "openai"
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
-    # Whose it is: a tenant's own, or the platform's ("").
+    # Whose it is: a tenant's own ("t12"), or the platform's ("").
     owner: str = ""
+    max_concurrency: int | None = None
 
     @property
     def first_byte_timeout_s(self) -> float | None:
@@ -99,6 +95,32 @@ class ProviderConfig:
     @property
     def simulated(self) -> bool:
         return self.kind == "simulated"
+
+
+class CallDefaults(NamedTuple):
+    """The tenant's row of CallSettings, or these values when there is none."""
+
+    on_disconnect: str = "drain"
+    drain_limit_s: int = 60
+
+
+class Candidate(NamedTuple):
+    """One way to get an answer: a provider and the model to ask it for."""
+
+    provider: ProviderConfig
+    model: str
+
+
+class Plan(NamedTuple):
+    """Who may answer, in the order in which to ask them.
+
+    `ways` (provider, model) are those whose answers count as the same; `variant` is the one that an A/B route chose.
+    """
+
+    candidates: tuple[Candidate, ...]
+    ways: tuple[tuple[str, str], ...]
+    variant: str = ""
+    hedge_after_s: float | None = None
 
 
 class Meta(NamedTuple):
@@ -137,9 +159,14 @@ class Call:
     account: Account
     request: ChatRequest
     rules: CacheRules
-    candidates: tuple[Candidate, ...]
+    plan: Plan
+    calls: CallDefaults
     fingerprint: str
     scope: str | None
+    # Where Redis keeps the answer for who sends the same Idempotency-Key again.
+    idempotency_key: str | None = None
+    # high, default or low: who gets a provider's place first.
+    priority: str = "default"
     started: float = dataclasses.field(default_factory=time.perf_counter)
     at: float = dataclasses.field(default_factory=time.time)
     held_tokens: int | None = None

@@ -9,12 +9,16 @@ from gateway import views
 CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
     "/v1/chat/completions": views.ChatCompletionsView,
     "/api/v1/chat/completions": views.ChatCompletionsView,
+    "/v1/responses": views.ResponsesView,
+    "/v1/messages": views.MessagesView,
+    "/v1/chat": views.PromptChatView,
     "/api/chat": views.SimpleChatView,
     "/chat": views.SimpleChatView,
 }
 
 urlpatterns = [
     *(path(at.removeprefix("/"), view.as_view()) for at, view in CHAT_PATHS.items()),
+    path("v1/responses/<path:rest>", views.StoredResponseView.as_view()),
     path("v1/models", views.ModelsView.as_view()),
     path("v1/models/<path:model>", views.ModelsView.as_view()),
     path("v1/usage", views.UsageView.as_view()),

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from billing.quota import RedisAway
 from gateway import admission, answers, pipeline, routing, runtime
-from gateway.dialects import openai_chat, simple_chat
+from gateway.dialects import anthropic_messages, openai_chat, openai_responses, prompt_chat, simple_chat
 from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
 from gateway.types import Call, Reply
 
@@ -49,10 +49,28 @@ class ChatCompletionsView(DataPlaneView):
         return await pipeline.serve(gateway, call)
 
 
+class ResponsesView(ChatCompletionsView):
+    """OpenAI Responses."""
+
+    dialect = openai_responses
+
+
+class MessagesView(ChatCompletionsView):
+    """Anthropic Messages."""
+
+    dialect = anthropic_messages
+
+
 class SimpleChatView(ChatCompletionsView):
     """`{"message": …}` → `{"response": …}`."""
 
     dialect = simple_chat
+
+
+class PromptChatView(ChatCompletionsView):
+    """`{"prompt": …}` → `{"output": …}`."""
+
+    dialect = prompt_chat
 
 
 def headers_of(request: HttpRequest) -> dict[bytes, bytes]:
@@ -131,5 +149,14 @@ class UnknownPathView(DataPlaneView):
 
     async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
         raise NotFound(f"There is nothing at {request.path}. /api/docs/ lists what there is.")
+
+    post = get
+
+
+class StoredResponseView(DataPlaneView):
+    """What OpenAI keeps under a response's id."""
+
+    async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        raise NotFound(f"There is nothing at {request.path}: responses are not stored here.")
 
     post = get

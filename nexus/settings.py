@@ -79,6 +79,11 @@ OPENAI_BASE_URL = env.text(
     "OPENAI_BASE_URL", "https://api.openai.com/v1", "Base URL of the OpenAI-compatible provider."
 )
 DEFAULT_MODEL = env.text("NEXUS_DEFAULT_MODEL", "gpt-4o-mini", "Model of simple requests that name none.")
+AUTO_SIMPLE_MODEL = env.text("NEXUS_AUTO_SIMPLE_MODEL", "gpt-4o-mini", "Where “auto” sends simple requests.")
+AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “auto” sends complex requests.")
+PRIVATE_PROVIDERS = env.flag(
+    "NEXUS_PRIVATE_PROVIDERS", False, "Let tenants name providers at private addresses, such as localhost."
+)
 SIMULATED_LATENCY_MS = env.integer(
     "NEXUS_SIMULATED_LATENCY_MS", 400, "Time the simulated provider thinks before it answers."
 )

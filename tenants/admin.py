@@ -167,7 +167,7 @@ class ApiKeyAdmin(ModelAdmin):
     search_fields = ("public_id", "name", "tenant__slug")
     readonly_fields = ("tenant", "public_id", "created_at", "created_by", "last_used_at", "revoked_at")
     fields = (
-        *readonly_fields, "name", "scopes", "allowed_models", "requests_per_minute", "tokens_per_minute",
+        *readonly_fields, "name", "scopes", "allowed_models", "priority", "requests_per_minute", "tokens_per_minute",
         "monthly_requests", "monthly_tokens", "expires_at",
     )  # fmt: skip
     actions = ("rotate", "revoke")

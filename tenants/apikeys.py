@@ -57,6 +57,7 @@ def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, actor: User | None = None
             secret_sha256=keys.digest(secret),
             scopes=old.scopes,
             allowed_models=old.allowed_models,
+            priority=old.priority,
             requests_per_minute=old.requests_per_minute,
             tokens_per_minute=old.tokens_per_minute,
             monthly_requests=old.monthly_requests,

@@ -52,6 +52,32 @@ def answer(tenant_id: int, fingerprint: str) -> str:
     return f"{_prefix(tenant_id)}x:{fingerprint}"
 
 
+def breaker(owner: str, name: str) -> str:
+    """Hash: the circuit breaker of a provider and model. `owner` is "t<tenant id>", or "" for the platform."""
+    return f"{_owned(owner)}b:{name}"
+
+
+def slots(owner: str, provider: str) -> list[str]:
+    """Sorted sets: the calls at a provider, those that wait for a place, and when they count as gone."""
+    # One hash tag for all three, also where the platform owns them.
+    prefix = f"{_owned(owner)}c:{provider}" if owner else f"{{nexus:c:{provider}}}"
+    return [f"{prefix}:in", f"{prefix}:waiting", f"{prefix}:seen"]
+
+
+def idempotent(tenant_id: int, digest: str) -> str:
+    """Hash: what a request with an Idempotency-Key was, and its answer once there is one."""
+    return f"{_prefix(tenant_id)}i:{digest}"
+
+
+def embedding(tenant_id: int, digest: str) -> str:
+    """Text: one vector of the exact cache of /v1/embeddings, as JSON."""
+    return f"{_prefix(tenant_id)}e:{digest}"
+
+
+def _owned(owner: str) -> str:
+    return _prefix(int(owner.removeprefix("t"))) if owner else "nexus:"
+
+
 def tenant_pattern(tenant_id: int) -> str:
     """Matches all of a tenant's keys, for SCAN when the tenant is deleted."""
     return f"{{p{partition(tenant_id)}}}:t{tenant_id}:*".replace("[", "\\[")

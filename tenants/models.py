@@ -105,12 +105,20 @@ def new_public_id() -> str:
 class ApiKey(models.Model):
     """A key of an app. Only the SHA-256 of the secret is kept. Empty limits mean those of the plan alone."""
 
+    class Priority(models.TextChoices):
+        HIGH = "high", "High"
+        DEFAULT = "default", "Default"
+        LOW = "low", "Low"
+
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=80, default="default")
     public_id = models.CharField(max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False)
     secret_sha256 = models.BinaryField(max_length=32, editable=False)
     scopes = models.JSONField(default=list, blank=True, help_text="Empty: the data plane. Add “admin” for /v1/admin.")
     allowed_models = models.JSONField(default=list, blank=True, help_text="Models this key may ask for; empty: all.")
+    priority = models.CharField(
+        max_length=8, choices=Priority.choices, default=Priority.DEFAULT, help_text="Who gets a full provider first."
+    )
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
     monthly_requests = models.PositiveBigIntegerField(null=True, blank=True)

@@ -58,6 +58,7 @@ class Principal:
     key_limits: Limits = NO_LIMITS
     scopes: frozenset[str] = frozenset()
     allowed_models: frozenset[str] = frozenset()
+    priority: str = "default"
     expires_at: dt.datetime | None = None
     revoked: bool = False
     # Monthly periods begin on this day and time of the month.

@@ -2,7 +2,10 @@
 
 `ok` answers. `status-503` fails so. `cut` and `hang` break off or fall silent in the middle of a stream; `hang` without
 a stream never answers. `garbage` sends no JSON, `empty` no choices, `silent` no usage, `length` stops at the limit,
-`flaky` fails every other call. `slow` takes half a second. `GET /calls` counts chat requests by model.
+`flaky` fails every other call. `slow` takes half a second. `echo` says the last message itself, `tools` answers a user
+with a call of the first tool, and a tool with a text. `later-50` fails every other call with 429 and 50 ms to wait.
+`long` streams for ten seconds. `GET /calls` counts chat requests by model, also those that were under way at the same
+time, and those that were cut off.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from typing import Any
 import orjson
 
 calls: Counter[str] = Counter()
+under_way: Counter[str] = Counter()
+most_at_once: Counter[str] = Counter()
+cut_off: Counter[str] = Counter()
 last: dict[str, Any] = {}
 
 
@@ -27,20 +33,36 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not message.get("more_body"):
             break
     if scope["path"] == "/calls":
-        await _json(send, 200, {"calls": dict(calls), "last": last})
+        seen = {"calls": dict(calls), "most_at_once": dict(most_at_once), "cut_off": dict(cut_off), "last": last}
+        await _json(send, 200, seen)
         return
     payload = orjson.loads(body)
     model = payload["model"]
     calls[model] += 1
     authorization = dict(scope["headers"]).get(b"authorization", b"").decode()
     last.update(payload=payload, authorization=authorization)
-    await _chat(model, payload, send)
+    under_way[model] += 1
+    most_at_once[model] = max(most_at_once[model], under_way[model])
+    leaving = asyncio.create_task(_count_leaving(receive, model))
+    try:
+        await _chat(model, payload, send)
+    finally:
+        leaving.cancel()
+        under_way[model] -= 1
+
+
+async def _count_leaving(receive: Any, model: str) -> None:
+    await receive()
+    cut_off[model] += 1
 
 
 async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
     if model.startswith("status-") or (model.startswith("flaky") and calls[model] % 2):
         status = int(model.split("-")[1]) if model.startswith("status-") else 503
         await _json(send, status, {"error": {"message": f"told to fail with {status}", "type": "t", "code": "c"}})
+    elif model.startswith("later-") and calls[model] % 2:
+        wait = [(b"retry-after-ms", model.split("-")[1].encode())]
+        await _json(send, 429, {"error": {"message": "too fast", "type": "requests", "code": "rate_limit"}}, wait)
     elif model == "garbage":
         await _raw(send, 200, b"<html>not JSON</html>")
     elif payload.get("stream"):
@@ -53,14 +75,30 @@ async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
         await _json(send, 200, _answer(model, payload))
 
 
+def _words(model: str, payload: dict[str, Any]) -> tuple[str, ...]:
+    content = str(payload["messages"][-1]["content"])
+    if model == "long":
+        return tuple(f"word {number} " for number in range(100))
+    return (content,) if model == "echo" else ("You ", "said: ", content)
+
+
+def _tool_call(model: str, payload: dict[str, Any]) -> dict[str, Any] | None:
+    if model != "tools" or payload["messages"][-1]["role"] != "user":
+        return None
+    function = {"name": payload["tools"][0]["function"]["name"], "arguments": '{"city":"Paris"}'}
+    return {"id": "call_fake", "type": "function", "function": function}
+
+
+def _finish_reason(model: str, tool_call: dict[str, Any] | None) -> str:
+    return "tool_calls" if tool_call else "length" if model == "length" else "stop"
+
+
 def _answer(model: str, payload: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": f"You said: {payload['messages'][-1]['content']}", "refusal": None}
-    choice = {
-        "index": 0,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": "length" if model == "length" else "stop",
-    }
+    tool_call = _tool_call(model, payload)
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(_words(model, payload)), "refusal": None}
+    if tool_call:
+        message.update(content=None, tool_calls=[tool_call])
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(model, tool_call)}
     answer: dict[str, Any] = {
         "id": "chatcmpl-fake",
         "object": "chat.completion",
@@ -80,7 +118,14 @@ async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1_750_000_000, "model": model}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"content": word} for word in ("You ", "said: ", str(payload["messages"][-1]["content"]))]
+    tool_call = _tool_call(model, payload)
+    if tool_call is None:
+        deltas += [{"content": word} for word in _words(model, payload)]
+    else:
+        name, arguments = tool_call["function"]["name"], tool_call["function"]["arguments"]
+        deltas.append({"tool_calls": [{"index": 0, **tool_call, "function": {"name": name, "arguments": ""}}]})
+        for piece in (arguments[:5], arguments[5:]):
+            deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     for number, delta in enumerate(deltas):
         if number == 2 and model == "cut":
             return
@@ -88,8 +133,11 @@ async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
             await asyncio.sleep(3600)
         if model.startswith("slow"):
             await asyncio.sleep(0.15)
+        if model == "long":
+            await asyncio.sleep(0.1)
         await _event(send, {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    await _event(send, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    finish_reason = _finish_reason(model, tool_call)
+    await _event(send, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish_reason}]})
     if (payload.get("stream_options") or {}).get("include_usage") and model != "silent":
         usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
         await _event(send, {**head, "choices": [], "usage": usage})
@@ -100,11 +148,11 @@ async def _event(send: Any, chunk: dict[str, Any]) -> None:
     await send({"type": "http.response.body", "body": b"data: " + orjson.dumps(chunk) + b"\n\n", "more_body": True})
 
 
-async def _json(send: Any, status: int, value: Any) -> None:
-    await _raw(send, status, orjson.dumps(value))
+async def _json(send: Any, status: int, value: Any, headers: Any = ()) -> None:
+    await _raw(send, status, orjson.dumps(value), headers)
 
 
-async def _raw(send: Any, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+async def _raw(send: Any, status: int, body: bytes, more: Any = ()) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

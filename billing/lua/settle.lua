@@ -1,9 +1,11 @@
 -- One call has ended: gives its hold back, adds what it really used, appends its usage event, stores its answer.
 -- Safe to repeat: the marker in KEYS[5] is set with the rest or not at all.
 --
--- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5 marker  6 exact entry (optional)
+-- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5 marker
+--         then, each optional: exact entry, answer to an Idempotency-Key
 -- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, r requests, t tokens, l seconds
---       that the answer is kept  3 the usage event, or empty  4 the entry's description  5 the answer
+--       that the answer is kept in the exact cache, i those for who repeats the request, o its outcome
+--       3 the usage event, or empty  4 the answer's description  5 the answer
 -- Returns 1, or 0 when it was settled before.
 local account, call = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', 900) then
@@ -41,8 +43,13 @@ end
 if ARGV[3] ~= '' then
     redis.call('XADD', KEYS[4], '*', 'e', ARGV[3])
 end
-if KEYS[6] then
+-- Without the answer when it waited in a file while Redis was away.
+if call.l and ARGV[5] then
     redis.call('HSET', KEYS[6], 'm', ARGV[4], 'b', ARGV[5])
     redis.call('EXPIRE', KEYS[6], call.l)
+end
+if call.i and ARGV[5] then
+    redis.call('HSET', KEYS[#KEYS], 'm', ARGV[4], 'b', ARGV[5], 'c', call.o)
+    redis.call('EXPIRE', KEYS[#KEYS], call.i)
 end
 return 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.types import Candidate, ChatRequest
+from gateway.types import ChatRequest
 
 # Fields of a request that change the answer, as OpenAI's SDK names them. A test fails when a new one is in neither
 # list; one that nobody has decided on is treated as if it changed the answer.
@@ -33,26 +33,45 @@ NEUTRAL_FIELDS = frozenset(
 _DIGEST_BYTES = 16
 
 
-def fingerprint(request: ChatRequest, candidates: tuple[Candidate, ...], namespace: str) -> str:
-    return _digest(_relevant(request.payload), candidates, namespace, "")
+Ways = tuple[tuple[str, str], ...]
 
 
-def scope(request: ChatRequest, candidates: tuple[Candidate, ...], namespace: str, embedder: str) -> str | None:
+def fingerprint(request: ChatRequest, ways: Ways, namespace: str) -> str:
+    return _digest(_relevant(request.payload), ways, namespace, "")
+
+
+def scope(request: ChatRequest, ways: Ways, namespace: str, embedder: str) -> str | None:
     """None when the request may not be compared by meaning."""
     if request.question is None:
         return None
     relevant = _relevant(request.payload)
-    *earlier, last = request.payload["messages"]
+    *earlier, last = relevant["messages"]
     relevant["messages"] = [*earlier, {**last, "content": None}]
-    return _digest(relevant, candidates, namespace, embedder)
+    return _digest(relevant, ways, namespace, embedder)
 
 
 def _relevant(payload: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in payload.items() if name not in NEUTRAL_FIELDS and value is not None}
+    """In one spelling where the dialects, and OpenAI's own, have several for the same."""
+    relevant = {name: value for name, value in payload.items() if name not in NEUTRAL_FIELDS and value is not None}
+    if "max_tokens" in relevant:
+        relevant.setdefault("max_completion_tokens", relevant.pop("max_tokens"))
+    if isinstance(relevant.get("stop"), str):
+        relevant["stop"] = [relevant["stop"]]
+    messages = relevant["messages"]
+    if any(type(message.get("content")) is list for message in messages):
+        relevant["messages"] = [_plain(message) for message in messages]
+    return relevant
 
 
-def _digest(relevant: dict[str, Any], candidates: tuple[Candidate, ...], namespace: str, embedder: str) -> str:
+def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    """One part that is nothing but text is that text."""
+    content = message.get("content")
+    if not isinstance(content, list) or len(content) != 1 or content[0].keys() != {"type", "text"}:
+        return message
+    return {**message, "content": content[0]["text"]} if content[0]["type"] == "text" else message
+
+
+def _digest(relevant: dict[str, Any], ways: Ways, namespace: str, embedder: str) -> str:
     # Who would answer is a part of the question: another route, another answer.
-    ways = [(candidate.provider.name, candidate.model) for candidate in candidates]
     text = orjson.dumps([relevant, ways, namespace, embedder], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.chat_fields import check_fields, check_message
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest
 
@@ -14,8 +15,6 @@ NAME = "openai-chat"
 # A guess, on the high side for most languages, so that holds cover what is used; providers' counts are what is billed.
 BYTES_PER_TOKEN = 2.5
 TOKENS_PER_MESSAGE = 8
-# Roles and limits that every provider agrees on.
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_MESSAGES = 2048
 
 
@@ -42,21 +41,21 @@ def read(payload: dict[str, Any]) -> ChatRequest:
         raise InvalidRequest(f"`messages` must be a list of 1 to {MAX_MESSAGES} messages.", param="messages")
     size = 0
     for at, message in enumerate(messages):
-        size += _check_message(at, message)
-    stream = _boolean(payload, "stream")
+        size += check_message(at, message)
+    check_fields(payload)
+    stream = bool(payload.get("stream"))
     options = payload.get("stream_options")
-    if options is not None and not (isinstance(options, dict) and stream):
-        raise InvalidRequest("`stream_options` must be an object, and needs `stream: true`.", param="stream_options")
-    n = _whole(payload, "n", 1, 128)
-    plain = not payload.get("tools") and not payload.get("functions") and (n or 1) == 1
+    if options is not None and not stream:
+        raise InvalidRequest("`stream_options` needs `stream: true`.", param="stream_options")
+    n = payload.get("n") or 1
+    plain = not payload.get("tools") and not payload.get("functions") and n == 1
     return ChatRequest(
         payload=payload,
         model=model,
         stream=stream,
         include_usage=bool((options or {}).get("include_usage")),
-        max_tokens=_whole(payload, "max_completion_tokens", 1, 10_000_000)
-        or _whole(payload, "max_tokens", 1, 10_000_000),
-        n=n or 1,
+        max_tokens=payload.get("max_completion_tokens") or payload.get("max_tokens"),
+        n=n,
         prompt_tokens=int(size / BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * len(messages),
         question=question_of(messages[-1]) if plain else None,
     )
@@ -68,52 +67,10 @@ def question_of(message: dict[str, Any]) -> str | None:
         return None
     content = message.get("content")
     if isinstance(content, list):
-        if len(content) != 1 or content[0].get("type") != "text":
+        if len(content) != 1 or content[0]["type"] != "text":
             return None
         content = content[0].get("text")
     return content if isinstance(content, str) and content.strip() else None
-
-
-def _check_message(at: int, message: Any) -> int:
-    """The size of its text in bytes."""
-    if not isinstance(message, dict) or message.get("role") not in _ROLES:
-        raise InvalidRequest(
-            f"`messages[{at}]` must be an object whose `role` is one of {', '.join(sorted(_ROLES))}.",
-            param=f"messages[{at}].role",
-        )
-    content = message.get("content")
-    if isinstance(content, str):
-        return _size(content)
-    if content is None:
-        if message["role"] in {"assistant", "function"}:
-            return 0
-        raise InvalidRequest(f"`messages[{at}].content` is missing.", param=f"messages[{at}].content")
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise InvalidRequest(
-            f"`messages[{at}].content` must be a text or a list of parts.", param=f"messages[{at}].content"
-        )
-    return sum(_size(part["text"]) for part in content if isinstance(part.get("text"), str))
-
-
-def _size(text: str) -> int:
-    # ASCII is the common case, and there it costs nothing.
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _boolean(payload: dict[str, Any], name: str) -> bool:
-    value = payload.get(name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise InvalidRequest(f"`{name}` must be true or false.", param=name)
-
-
-def _whole(payload: dict[str, Any], name: str, low: int, high: int) -> int | None:
-    value = payload.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidRequest(f"`{name}` must be a whole number from {low:,} to {high:,}.", param=name)
-    return int(value)
 
 
 CONTENT_TYPE = b"application/json"

@@ -12,29 +12,52 @@ from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest
 
 NAME = "simple-chat"
-_FIELDS = frozenset({"message", "model", "stream", "max_tokens", "temperature"})
 CONTENT_TYPE = b"application/json"
+_OPTIONS = frozenset({"model", "stream", "max_tokens", "temperature"})
+# Of the facts about an answer those that a body says; the rest is in headers.
+_SAID = ("model", "cache", "similarity", "saved_usd", "simulated", "request_id")
 
 
 def parse(body: bytes) -> ChatRequest:
     """Raises InvalidRequest, naming the field."""
+    return parse_text(body, "message")
+
+
+def parse_text(body: bytes, field: str) -> ChatRequest:
+    """A request whose only message is in `field`. Raises InvalidRequest."""
     payload = openai_chat.parse_object(body)
-    message = payload.get("message")
-    if not isinstance(message, str) or not message.strip():
-        raise InvalidRequest("`message` must be a text.", param="message")
-    if unknown := sorted(set(payload) - _FIELDS):
+    text = payload.pop(field, None)
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidRequest(f"`{field}` must be a text.", param=field)
+    if unknown := sorted(set(payload) - _OPTIONS):
         raise InvalidRequest(
             f"`{unknown[0]}` is not known here. Use /v1/chat/completions for all of a model's options.",
             param=unknown[0],
         )
-    chat = {name: value for name, value in payload.items() if name != "message"}
-    chat.setdefault("model", settings.DEFAULT_MODEL)
-    return openai_chat.read({**chat, "messages": [{"role": "user", "content": message}]})
+    payload.setdefault("model", settings.DEFAULT_MODEL)
+    return openai_chat.read({**payload, "messages": [{"role": "user", "content": text}]})
 
 
 def render(call: Call, body: bytes, facts: dict[str, Any]) -> bytes:
-    message = orjson.loads(body)["choices"][0]["message"]
-    return orjson.dumps({"response": message.get("content") or message.get("refusal") or "", **facts})
+    return orjson.dumps({"response": text_of(orjson.loads(body)), **_said(facts)})
+
+
+def text_of(answer: dict[str, Any]) -> str:
+    """What the first choice of a complete answer says."""
+    message = answer["choices"][0].get("message") or {}
+    text = message.get("content") or message.get("refusal")
+    return text if isinstance(text, str) else ""
+
+
+def piece_of(chunk: dict[str, Any]) -> str:
+    """What a chunk adds to it."""
+    choices = chunk.get("choices")
+    text = (choices[0].get("delta") or {}).get("content") if choices else None
+    return text if isinstance(text, str) else ""
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: facts[name] for name in _SAID}
 
 
 class Stream:
@@ -44,15 +67,14 @@ class Stream:
         pass
 
     def chunk(self, chunk: bytes, parsed: dict[str, Any]) -> bytes:
-        choices = parsed.get("choices")
-        text = choices[0].get("delta", {}).get("content") if choices else None
+        text = piece_of(parsed)
         return b"data: " + orjson.dumps({"delta": text}) + b"\n\n" if text else b""
 
     def error(self, error: GatewayError) -> bytes:
         return b"data: " + render_error(error, "") + b"\n\n"
 
     def end(self, facts: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps({"done": True, **facts}) + b"\n\ndata: [DONE]\n\n"
+        return b"data: " + orjson.dumps({"done": True, **_said(facts)}) + b"\n\ndata: [DONE]\n\n"
 
 
 def render_error(error: GatewayError, request_id: str) -> bytes:

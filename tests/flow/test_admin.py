@@ -147,7 +147,13 @@ def test_a_tenant_is_issued_a_key(operator: Client, alice: Workspace) -> None:
 
 
 def test_an_edit_is_audited_with_before_and_after(operator: Client, alice: Workspace) -> None:
-    data = {"name": "spare", "scopes": '["admin"]', "allowed_models": "[]", "monthly_tokens": "9"}
+    data = {
+        "name": "spare",
+        "scopes": '["admin"]',
+        "allowed_models": "[]",
+        "priority": "default",
+        "monthly_tokens": "9",
+    }
     assert operator.post(url(ApiKey, "change", alice.api_key.pk), data).status_code == 302
     event = audited(alice.tenant, "key.changed")
     assert event.before == {"name": "default", "scopes": [], "monthly_tokens": None}

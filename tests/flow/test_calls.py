@@ -8,52 +8,17 @@ import socket
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import httpx2
 import pytest
 
-from analytics.models import UsageRecord
-from analytics.tasks import drain_usage
 from billing.models import LedgerEntry
-from gateway.models import Provider, Route
-from tenants import revocations
+from gateway.models import Provider
 from tenants.db import schema_of
+from tests.calls import body_of, chat, make_route, records, upstream_calls, used
 from tests.conftest import Workspace
 
 Configure = Callable[[Workspace], Workspace]
-
-
-def body_of(model: str, content: str, **more: Any) -> dict[str, Any]:
-    return {"model": model, "messages": [{"role": "user", "content": content}], **more}
-
-
-def chat(server: str, key: str, model: str = "ok", content: str = "", **more: Any) -> httpx2.Response:
-    headers = {"Authorization": f"Bearer {key}", **more.pop("headers", {})}
-    body = body_of(model, content or uuid.uuid4().hex, **more)
-    return httpx2.post(f"{server}/v1/chat/completions", json=body, headers=headers, timeout=30)
-
-
-def upstream_calls(provider: str) -> dict[str, int]:
-    calls: dict[str, int] = httpx2.get(f"{provider}/calls").json()["calls"]
-    return calls
-
-
-def records(workspace: Workspace, count: int) -> list[UsageRecord]:
-    """All of them, once `count` have been booked."""
-    until = time.monotonic() + 10
-    while True:
-        drain_usage()
-        with schema_of(workspace.tenant):
-            found = list(UsageRecord.objects.order_by("at"))
-        if len(found) >= count or time.monotonic() > until:
-            assert len(found) == count
-            return found
-
-
-def used(server: str, key: str) -> tuple[int, int]:
-    usage = httpx2.get(f"{server}/v1/usage", headers={"Authorization": f"Bearer {key}"}).json()
-    return usage["requests"]["used"], usage["tokens"]["used"]
 
 
 @pytest.fixture
@@ -104,11 +69,7 @@ def test_a_second_try_may_succeed(server: str, fake: Workspace, provider: str) -
 
 
 def test_the_next_in_the_chain_answers_when_one_fails(server: str, fake: Workspace, provider: str) -> None:
-    with schema_of(fake.tenant):
-        fake_provider = Provider.objects.get(name="fake")
-        for position, model in enumerate(("status-503", "ok")):
-            Route.objects.create(model="house", provider=fake_provider, upstream_model=model, position=position)
-    revocations.publish(f"tenant:{fake.tenant.pk}")
+    make_route(fake, "house", "status-503", "ok")
     until = time.monotonic() + 2
     while (answer := chat(server, fake.key, "house")).status_code != 200:
         assert time.monotonic() < until

@@ -25,7 +25,7 @@ FACTS = {
     "types": """
         SELECT relname, attname, format_type(atttypid, atttypmod) FROM pg_attribute
         JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
-        WHERE nspname = %s AND attnum > 0 AND relkind = 'r'""",
+        WHERE nspname = %s AND attnum > 0 AND NOT attisdropped AND relkind = 'r'""",
     "indexes": "SELECT indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes WHERE schemaname = %s",
     "constraints": """
         SELECT conname, replace(pg_get_constraintdef(c.oid), nspname || '.', '') FROM pg_constraint c

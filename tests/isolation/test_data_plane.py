@@ -14,6 +14,7 @@ from django.test import Client
 from analytics.tasks import drain_usage
 from gateway.urls import CHAT_PATHS
 from tenants.models import Tenant
+from tests.bodies import body_of
 from tests.conftest import Workspace
 
 SECRET = "What is the launch code of project Nightingale?"
@@ -22,10 +23,8 @@ SECRET = "What is the launch code of project Nightingale?"
 def chat(
     server: str, key: str, content: str = SECRET, path: str = "/v1/chat/completions", **headers: str
 ) -> httpx2.Response:
-    body: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": content}]}
-    if path in {"/api/chat", "/chat"}:
-        body = {"message": content}
-    return httpx2.post(f"{server}{path}", json=body, headers={"Authorization": f"Bearer {key}", **headers})
+    headers["Authorization"] = f"Bearer {key}"
+    return httpx2.post(f"{server}{path}", json=body_of(path, content), headers=headers)
 
 
 def cache_id(answer: httpx2.Response) -> str:

@@ -9,9 +9,8 @@ from openai.types.chat import completion_create_params
 
 from gateway.cache import fingerprint
 from gateway.dialects import openai_chat
-from gateway.types import Candidate, ProviderConfig
 
-WAYS = (Candidate(ProviderConfig("openai", "openai"), "gpt-4o-mini"),)
+WAYS = (("openai", "gpt-4o-mini"),)
 MESSAGES: Any = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "How do I make tea?"}]
 
 
@@ -72,7 +71,7 @@ def test_another_context_is_another_scope(earlier: list[Any]) -> None:
 
 
 def test_namespace_and_route_are_a_part_of_both() -> None:
-    elsewhere = (Candidate(ProviderConfig("azure", "openai"), "gpt-4o-mini"),)
+    elsewhere = (("azure", "gpt-4o-mini"),)
     for other in (digests(namespace="x"), digests(ways=elsewhere)):
         assert other[0] != digests()[0] and other[1] != digests()[1]
 

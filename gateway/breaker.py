@@ -1,0 +1,175 @@
+"""Circuit breakers by provider and model: who failed too often of late is left alone for a while.
+
+Shared through Redis, so that one process's failures spare the others theirs; while Redis is away each process counts
+for itself. A closed breaker costs a call nothing but a look at a dictionary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from gateway.types import Candidate
+from tenants import keyspace
+
+logger = logging.getLogger(__name__)
+
+# Opens at so many failures within one to two windows, if they are this share of all calls.
+WINDOW_S, FAILURES_TO_OPEN, SHARE_TO_OPEN = 15.0, 5, 0.5
+# Each probe that fails doubles the time.
+COOLDOWN_S, MAX_COOLDOWN_S = 5.0, 120.0
+# Who probes and dies holds the others up no longer than this.
+PROBE_S = 20.0
+MAX_STATES = 10_000
+_LUA = (Path(__file__).parent / "lua" / "breaker.lua").read_text()
+
+
+@dataclasses.dataclass(slots=True)
+class _State:
+    """`open_until` on the monotonic clock; 0 is closed."""
+
+    open_until: float = 0.0
+    cooldown_s: float = COOLDOWN_S
+    # Calls that succeeded since a failure was last reported.
+    successes: int = 0
+    probing_until: float = 0.0
+    failed_at: deque[float] = dataclasses.field(default_factory=lambda: deque(maxlen=FAILURES_TO_OPEN))
+
+
+class Breakers:
+    def __init__(self, client: redis.asyncio.Redis, announce: Callable[[str], Any]) -> None:
+        """`announce` publishes a message to all processes, which hand it to `learn`."""
+        self._script = client.register_script(_LUA)
+        self._announce = announce
+        self._states: dict[str, _State] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def lets_through(self, candidate: Candidate) -> bool:
+        """Closed, or this call is the one that tries whether it can be closed again."""
+        state = self._states.get(_key(candidate))
+        if state is None or not state.open_until:
+            return True
+        now = time.monotonic()
+        if now < max(state.open_until, state.probing_until):
+            return False
+        state.probing_until = now + PROBE_S
+        try:
+            allowed, wait_ms = await self._run(candidate, "probe", int(PROBE_S * 1000))
+        except (RedisError, OSError):
+            return True
+        if not allowed:
+            state.probing_until = now + wait_ms / 1000
+        return bool(allowed)
+
+    def opens_in_s(self, candidate: Candidate) -> float:
+        """Until the next try; 0 when it is closed."""
+        state = self._states.get(_key(candidate))
+        if state is None or not state.open_until:
+            return 0.0
+        return max(0.0, max(state.open_until, state.probing_until) - time.monotonic())
+
+    def state_of(self, candidate: Candidate) -> str:
+        """`closed`, `open`, or `half-open`: the next call tries."""
+        state = self._states.get(_key(candidate))
+        if state is None or not state.open_until:
+            return "closed"
+        return "open" if self.opens_in_s(candidate) else "half-open"
+
+    def succeeded(self, candidate: Candidate) -> None:
+        key = _key(candidate)
+        state = self._states.get(key)
+        if state is None:
+            if len(self._states) < MAX_STATES:
+                self._states[key] = _State(successes=1)
+            return
+        state.successes += 1
+        if state.open_until:
+            self._states[key] = _State()
+            logger.warning("breaker of %s closes", key)
+            self._spawn(self._close(candidate, key))
+
+    async def failed(self, candidate: Candidate) -> None:
+        """Counts a failure that says something about the provider's health."""
+        key = _key(candidate)
+        state = self._states.setdefault(key, _State())
+        now = time.monotonic()
+        state.failed_at.append(now)
+        successes, state.successes = state.successes, 0
+        state.probing_until = 0.0
+        try:
+            opened, open_ms = await self._run(
+                candidate, "fail", successes, int(WINDOW_S * 1000), FAILURES_TO_OPEN, SHARE_TO_OPEN,
+                int(COOLDOWN_S * 1000), int(MAX_COOLDOWN_S * 1000),
+            )  # fmt: skip
+        except (RedisError, OSError):
+            self._count_alone(key, state, successes, now)
+            return
+        state.open_until = now + open_ms / 1000 if open_ms else 0.0
+        if opened:
+            logger.warning("breaker of %s opens for %g s", key, open_ms / 1000)
+            self._spawn(self._announce(f"breaker:{open_ms}:{key}"))
+
+    def learn(self, message: str) -> None:
+        """What another process announced."""
+        kind, _, rest = message.partition(":")
+        if kind != "breaker":
+            return
+        open_ms, _, key = rest.partition(":")
+        if int(open_ms):
+            state = self._states.setdefault(key, _State())
+            state.open_until = max(state.open_until, time.monotonic() + int(open_ms) / 1000)
+        else:
+            self._states.pop(key, None)
+
+    def forget(self, owner: str) -> None:
+        """A tenant's providers have changed: what was known of them may be wrong."""
+        for key in [key for key in self._states if key.startswith(f"{owner}|")]:
+            del self._states[key]
+
+    def _count_alone(self, key: str, state: _State, successes: int, now: float) -> None:
+        if state.open_until:
+            if now < state.open_until:
+                return
+            state.cooldown_s = min(2 * state.cooldown_s, MAX_COOLDOWN_S)
+        else:
+            recent = sum(now - at < WINDOW_S for at in state.failed_at)
+            if recent < FAILURES_TO_OPEN or recent < SHARE_TO_OPEN * (recent + successes):
+                return
+        state.open_until = now + state.cooldown_s
+        logger.warning("breaker of %s opens for %g s, in this process alone", key, state.cooldown_s)
+
+    async def _close(self, candidate: Candidate, key: str) -> None:
+        try:
+            await self._run(candidate, "close")
+            await self._announce(f"breaker:0:{key}")
+        except (RedisError, OSError) as error:
+            logger.warning("breaker of %s is closed in this process alone: %s", key, error)
+
+    async def _run(self, candidate: Candidate, *words: Any) -> list[int]:
+        provider = candidate.provider
+        key = keyspace.breaker(provider.owner, f"{provider.name}/{candidate.model}")
+        reply: list[int] = await self._script(keys=[key], args=list(words))
+        return reply
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("other processes were not told of a breaker: %s", error)
+
+
+def _key(candidate: Candidate) -> str:
+    return f"{candidate.provider.owner}|{candidate.provider.name}|{candidate.model}"
