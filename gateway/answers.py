@@ -15,7 +15,7 @@ import orjson
 from analytics.events import HIT_EXACT
 from gateway import settlement
 from gateway.admission import window_headers
-from gateway.dialects import openai_chat
+from gateway.dialects import anthropic_messages, openai_chat
 from gateway.errors import GatewayError
 from gateway.relay import Flight
 from gateway.settlement import Outcome
@@ -100,13 +100,13 @@ async def _stream(
 
 def refusal(error: GatewayError, dialect: Any, request_id: str) -> Reply:
     """Any error in the dialect's own envelope."""
-    headers = [*_JSON, (b"x-request-id", request_id.encode()), *error.headers, *error.extra_headers]
+    headers = [*_JSON, *_request_id(dialect, request_id), *error.headers, *error.extra_headers]
     return Reply(error.status, headers, dialect.render_error(error, request_id))
 
 
 def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
     meta = outcome.meta
-    headers = [(b"x-request-id", call.request_id.encode()), (b"x-cache", outcome.outcome.encode())]
+    headers = [*_request_id(call.dialect, call.request_id), (b"x-cache", outcome.outcome.encode())]
     if meta is not None:
         headers.append((b"x-nexus-provider", header_value(meta.provider)))
         headers.append((b"x-nexus-model", header_value(meta.upstream_model)))
@@ -122,6 +122,12 @@ def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
     if outcome.similarity is not None:
         headers.append((b"x-nexus-similarity", b"%.4f" % outcome.similarity))
     return headers + window_headers(call.window)
+
+
+def _request_id(dialect: Any, request_id: str) -> Headers:
+    """Under the name that the dialect's SDKs read, too."""
+    headers = [(b"x-request-id", request_id.encode())]
+    return [(b"request-id", request_id.encode()), *headers] if dialect is anthropic_messages else headers
 
 
 def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Headers:

@@ -43,17 +43,13 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     last.update(payload=payload, authorization=authorization)
     under_way[model] += 1
     most_at_once[model] = max(most_at_once[model], under_way[model])
-    leaving = asyncio.create_task(_count_leaving(receive, model))
-    try:
-        await _chat(model, payload, send)
-    finally:
-        leaving.cancel()
-        under_way[model] -= 1
-
-
-async def _count_leaving(receive: Any, model: str) -> None:
-    await receive()
-    cut_off[model] += 1
+    answering, leaving = asyncio.create_task(_chat(model, payload, send)), asyncio.create_task(receive())
+    await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    under_way[model] -= 1
+    if not answering.done():
+        cut_off[model] += 1
+    answering.cancel()
+    leaving.cancel()
 
 
 async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:

@@ -58,17 +58,29 @@ def _relevant(payload: dict[str, Any]) -> dict[str, Any]:
     if isinstance(relevant.get("stop"), str):
         relevant["stop"] = [relevant["stop"]]
     messages = relevant["messages"]
-    if any(type(message.get("content")) is list for message in messages):
+    if any(type(message.get("content")) is list or "cache_control" in message for message in messages):
         relevant["messages"] = [_plain(message) for message in messages]
+    if isinstance(tools := relevant.get("tools"), list):
+        relevant["tools"] = [_unmarked(tool) for tool in tools]
     return relevant
 
 
 def _plain(message: dict[str, Any]) -> dict[str, Any]:
-    """One part that is nothing but text is that text."""
+    """One part that is nothing but text is that text; marks for a provider's own cache say nothing."""
+    message = _unmarked(message)
     content = message.get("content")
-    if not isinstance(content, list) or len(content) != 1 or content[0].keys() != {"type", "text"}:
+    if not isinstance(content, list):
         return message
-    return {**message, "content": content[0]["text"]} if content[0]["type"] == "text" else message
+    parts = [_unmarked(part) for part in content]
+    if len(parts) == 1 and isinstance(parts[0], dict) and parts[0].keys() == {"type", "text"}:
+        return {**message, "content": parts[0]["text"]} if parts[0]["type"] == "text" else message
+    return {**message, "content": parts}
+
+
+def _unmarked(value: Any) -> Any:
+    if not isinstance(value, dict) or "cache_control" not in value:
+        return value
+    return {name: inner for name, inner in value.items() if name != "cache_control"}
 
 
 def _digest(relevant: dict[str, Any], ways: Ways, namespace: str, embedder: str) -> str:

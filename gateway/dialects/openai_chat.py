@@ -112,7 +112,9 @@ def render_error(error: GatewayError, request_id: str) -> bytes:
 # --- between a complete answer and its chunks ----------------------------------------------------------------------
 
 _PIECE_CHARACTERS = 48
-_WHOLE_CHOICE_FIELDS = frozenset({"index", "message", "logprobs", "finish_reason"})
+_PIECED_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "thinking_blocks"})
+_WHOLE_CALL_FIELDS = frozenset({"index", "id", "type", "function"})
+_CHOICE_FIELDS = frozenset({"index", "message", "logprobs", "finish_reason"})
 
 
 def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -132,11 +134,11 @@ def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "choices": [{"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}],
             }
 
-        yield delta({"role": message.get("role", "assistant"), "content": ""})
+        more = {name: value for name, value in message.items() if name not in _PIECED_FIELDS and value is not None}
+        yield delta({"role": message.get("role", "assistant"), "content": "", **more})
         # What was thought comes before what is said.
-        for name in ("reasoning_content", "thinking_blocks"):
-            if message.get(name):
-                yield delta({name: message[name]})
+        for thought in _thoughts(message):
+            yield delta(thought)
         content, logprobs = message.get("content") or "", choice.get("logprobs")
         for start in range(0, len(content), _PIECE_CHARACTERS):
             # Log probabilities belong to tokens, not to these pieces: all of them come with the first.
@@ -151,6 +153,19 @@ def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield last
     if body.get("usage"):
         yield {**base, "choices": [], "usage": body["usage"]}
+
+
+def _thoughts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """As a provider sends them: the text of a block, then the block with its signature."""
+    blocks = message.get("thinking_blocks")
+    if not isinstance(blocks, list) or not blocks:
+        if message.get("reasoning_content"):
+            yield {"reasoning_content": message["reasoning_content"]}
+        return
+    for block in blocks:
+        if isinstance(block, dict) and isinstance(block.get("thinking"), str):
+            yield {"reasoning_content": block["thinking"]}
+        yield {"thinking_blocks": [block]}
 
 
 class Assembler:
@@ -239,6 +254,7 @@ class _Choice:
         )
         call["id"] = part.get("id") or call["id"]
         call["type"] = part.get("type") or call["type"]
+        call |= {name: value for name, value in part.items() if name not in _CALL_FIELDS and value is not None}
         function = part.get("function") or {}
         call["function"]["name"] += function.get("name") or ""
         call["function"]["arguments"] += function.get("arguments") or ""

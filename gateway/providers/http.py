@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut
+from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut, Untranslatable
 from gateway.types import ProviderConfig
 
 # A line of a stream: the longest are tool arguments or base64 audio.
@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_RETRY_AFTER_S = 3600.0
 # Of the 4xx these say something about the moment or about our credential, not about the request.
-_NOT_THE_REQUEST = frozenset({401, 403, 408, 409, 425, 429})
+_NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 409, 425, 429})
 
 # From a refusal's JSON to OpenAI's error object: message, type, code, param.
 ReadError = Callable[[dict[str, Any]], dict[str, Any]]
@@ -63,12 +63,16 @@ class Http:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The response once its status is 200; all else, and what breaks later, becomes a ProviderError."""
         headers = {"Content-Type": "application/json", **headers}
+        try:
+            body = orjson.dumps(payload)
+        except TypeError:
+            raise Untranslatable("so deep a nesting", provider=config.name) from None
         first_byte_timeout_s = config.first_byte_timeout_s or self._first_byte_timeout_s
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(first_byte_timeout_s):
                     response = await stack.enter_async_context(
-                        self._session.post(url, data=orjson.dumps(payload), headers=headers, allow_redirects=False)
+                        self._session.post(url, data=body, headers=headers, allow_redirects=False)
                     )
                 if response.status != 200:
                     raise await self.refusal(response, config)
@@ -98,7 +102,7 @@ class Http:
             retry_after_s=_retry_after_s(response.headers),
         )
         # A wrong credential stays wrong: another candidate may answer, this one need not be asked again.
-        error.retryable = status not in {401, 403}
+        error.retryable = status not in {401, 402, 403}
         error.throttled = status == 429
         return error
 

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
-from gateway.errors import ProviderFailed
+from gateway.errors import ProviderFailed, Untranslatable
 from gateway.providers.http import Http
 from gateway.providers.vendors import VENDORS
 from gateway.types import ProviderConfig
@@ -49,12 +49,56 @@ def endpoint(config: ProviderConfig, path: str, model: str = "") -> tuple[str, d
 
 
 def adapted(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:
-    """The request with the limit on tokens under the name that the vendor knows."""
-    renamed = VENDORS[config.kind].tokens_field
+    """The request in the vendor's accent. Raises Untranslatable for what only other APIs have."""
+    vendor = VENDORS[config.kind]
+    renamed = vendor.tokens_field
     other = "max_tokens" if renamed == "max_completion_tokens" else "max_completion_tokens"
-    if not renamed or other not in payload:
-        return payload
-    payload = dict(payload)
-    limit = payload.pop(other)
-    payload.setdefault(renamed, limit)
+    if renamed and other in payload:
+        payload = dict(payload)
+        limit = payload.pop(other)
+        payload.setdefault(renamed, limit)
+    if vendor.strict:
+        for name in _OF_OTHER_APIS & payload.keys():
+            raise Untranslatable(f"`{name}`", provider=config.name, param=name)
+        messages = payload["messages"]
+        if any(_is_foreign(message) for message in messages):
+            payload = {**payload, "messages": [_own(message) for message in messages]}
+        if isinstance(payload.get("tools"), list):
+            payload = {**payload, "tools": [_unmarked(tool) for tool in payload["tools"]]}
+        if isinstance(payload.get("user"), str) and len(payload["user"]) > MAX_USER_CHARACTERS:
+            payload = {name: value for name, value in payload.items() if name != "user"}
     return payload
+
+
+MAX_USER_CHARACTERS = 64
+_OF_OTHER_APIS = frozenset({"top_k", "thinking"})
+# What the form between dialects and providers has beyond OpenAI's own (docs/dialects.md).
+_FOREIGN = frozenset({"cache_control", "extra_content", "is_error", "reasoning_content", "thinking_blocks"})
+
+
+def _is_foreign(message: dict[str, Any]) -> bool:
+    if not _FOREIGN.isdisjoint(message):
+        return True
+    return any(
+        isinstance(part, dict) and not _FOREIGN.isdisjoint(part)
+        for name in ("content", "tool_calls")
+        if isinstance(message.get(name), list)
+        for part in message[name]
+    )
+
+
+def _own(message: dict[str, Any]) -> dict[str, Any]:
+    """Without marks and earlier thoughts, which OpenAI's models do not read; a tool's failure is said in words."""
+    own = {name: value for name, value in message.items() if name not in _FOREIGN}
+    for name in ("content", "tool_calls"):
+        if isinstance(own.get(name), list):
+            own[name] = [_unmarked(part) for part in own[name]]
+    if message.get("is_error") and isinstance(own.get("content"), str):
+        own["content"] = f"The tool failed: {own['content']}"
+    return own
+
+
+def _unmarked(part: Any) -> Any:
+    if not isinstance(part, dict) or _FOREIGN.isdisjoint(part):
+        return part
+    return {name: value for name, value in part.items() if name not in _FOREIGN}

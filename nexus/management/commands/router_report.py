@@ -39,6 +39,8 @@ class Command(BaseCommand):
             rows = read(options["file"])
         except BadFile as error:
             raise CommandError(str(error)) from error
+        if options["reply_tokens"] < 1:
+            raise CommandError("--reply-tokens must be 1 or more.")
         cheap, strong = unit_price(options["cheap"]), unit_price(options["strong"])
         held_out = [row for row in rows if row.held_out]
         self._print("Held out (the weights were fitted without these rows)", confusion_table(judge(held_out)))
@@ -112,9 +114,10 @@ def money_table(rows: list[Row], cheap: UnitPrice, strong: UnitPrice, reply_toke
         all_cheap, all_strong = all_cheap + cheap_usd, all_strong + strong_usd
         routed += strong_usd if is_strong else cheap_usd
         weak += row.complex and not is_strong
+    saved = 1 - routed / all_strong if all_strong else Decimal(0)
     return [
         f"{'all strong':<16}{all_strong:>10.4f}",
-        f"{'auto':<16}{routed:>10.4f}   {1 - routed / all_strong:.1%} less than all strong",
+        f"{'auto':<16}{routed:>10.4f}   {saved:.1%} less than all strong",
         f"{'all cheap':<16}{all_cheap:>10.4f}",
         f"Complex requests that auto sends to the cheap model: {weak:,} of {sum(row.complex for row in rows):,}.",
         "Prompts are counted as the gateway counts them before a provider does: on the high side.",
