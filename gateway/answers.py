@@ -136,6 +136,10 @@ def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Header
         return []
     price = settlement.cost_of(gateway.prices, meta, call.when)
     cost, saved = (Decimal(0), price) if outcome.is_free else (price, Decimal(0))
+    return money_headers(cost, saved)
+
+
+def money_headers(cost: Decimal | None, saved: Decimal | None) -> Headers:
     return [(b"x-nexus-cost-usd", _usd(cost).encode()), (b"x-nexus-saved-usd", _usd(saved).encode())]
 
 

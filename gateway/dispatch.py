@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import random
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -51,6 +52,9 @@ class Upstream(NamedTuple):
     waited_ms: float
 
 
+Ask = Callable[[Candidate], Awaitable[Upstream]]
+
+
 class Latencies:
     """How long candidates take to begin to answer: moving averages of this process."""
 
@@ -83,13 +87,17 @@ class Dispatcher:
         self._slots = slots
         self._latencies = latencies
 
-    async def first_success(self, call: Call) -> Upstream:
-        """Raises the last failure when no candidate answers. The caller sets the deadline."""
-        if call.plan.hedge_after_s is not None and len(call.plan.candidates) > 1:
-            return await self._hedged(call, call.plan.hedge_after_s)
-        return await self._in_turn(call)
+    async def first_success(self, call: Call, ask: Ask | None = None) -> Upstream:
+        """Raises the last failure when no candidate answers. The caller sets the deadline.
 
-    async def _in_turn(self, call: Call) -> Upstream:
+        `ask` is what each candidate is asked; without it, for the answer to the call's chat.
+        """
+        ask = ask or functools.partial(self._chat, call)
+        if call.plan.hedge_after_s is not None and len(call.plan.candidates) > 1:
+            return await self._hedged(call, ask, call.plan.hedge_after_s)
+        return await self._in_turn(call, ask)
+
+    async def _in_turn(self, call: Call, ask: Ask) -> Upstream:
         failure: ProviderError | None = None
         full: list[Candidate] = []
         candidates = call.plan.candidates
@@ -101,12 +109,12 @@ class Dispatcher:
                 full.append(candidate)
                 continue
             try:
-                return await self._attempts(candidate, call, others=others)
+                return await self._attempts(candidate, call, ask, others=others)
             except (ProviderFailed, Untranslatable) as error:
                 failure = _worse(failure, error)
         for candidate in full[:1]:
             await self._enter(candidate, call, wait=True)
-            return await self._attempts(candidate, call, others=False)
+            return await self._attempts(candidate, call, ask, others=False)
         raise failure or self._all_open(call)
 
     def _all_open(self, call: Call) -> Unavailable:
@@ -118,7 +126,7 @@ class Dispatcher:
             retry_after_s=wait_s,
         )
 
-    async def _hedged(self, call: Call, after_s: float) -> Upstream:
+    async def _hedged(self, call: Call, ask: Ask, after_s: float) -> Upstream:
         """Asks the next candidate, too, when those asked have not begun to answer in time. The first answer wins."""
         waiting = list(call.plan.candidates)
         running: set[asyncio.Task[Upstream]] = set()
@@ -127,7 +135,7 @@ class Dispatcher:
             while waiting or running:
                 if waiting:
                     alone = call.plan._replace(candidates=(waiting.pop(0),), hedge_after_s=None)
-                    running.add(asyncio.create_task(self._in_turn(dataclasses.replace(call, plan=alone))))
+                    running.add(asyncio.create_task(self._in_turn(dataclasses.replace(call, plan=alone), ask)))
                 done, running = await asyncio.wait(
                     running, timeout=after_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -145,13 +153,14 @@ class Dispatcher:
                 task.cancel()
                 task.add_done_callback(_close_late)
 
-    async def _attempts(self, candidate: Candidate, call: Call, *, others: bool) -> Upstream:
+    async def _attempts(self, candidate: Candidate, call: Call, ask: Ask, *, others: bool) -> Upstream:
         """Holds the candidate's place, if it needs one, until its answer has ended."""
         handed_over = False
         try:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    upstream = await self._ask(candidate, call)
+                    upstream = await ask(candidate)
+                    self._answered(candidate, upstream.waited_ms)
                     handed_over = upstream.chunks is not None
                     return upstream
                 except ProviderFailed as error:
@@ -166,7 +175,7 @@ class Dispatcher:
             if candidate.provider.max_concurrency and not handed_over:
                 await asyncio.shield(self._slots.leave(candidate.provider, call.id))
 
-    async def _ask(self, candidate: Candidate, call: Call) -> Upstream:
+    async def _chat(self, call: Call, candidate: Candidate) -> Upstream:
         provider = self._providers[candidate.provider.kind]
         payload = upstream_payload(candidate, call)
         started = time.perf_counter()
@@ -174,9 +183,7 @@ class Dispatcher:
             body = await provider.complete(candidate.provider, payload)
             whole = Chunk(body, loaded(body, candidate))
             _check_choices(whole.parsed, candidate)
-            waited_ms = (time.perf_counter() - started) * 1000
-            self._answered(candidate, waited_ms)
-            return Upstream(candidate, whole, None, waited_ms)
+            return Upstream(candidate, whole, None, (time.perf_counter() - started) * 1000)
         chunks = provider.stream(candidate.provider, payload)
         try:
             data = await anext(chunks)
@@ -185,7 +192,6 @@ class Dispatcher:
             raise ProviderFailed(f"{name} sent an empty stream.", provider=name) from None
         first = Chunk(data, loaded(data, candidate))
         waited_ms = (time.perf_counter() - started) * 1000
-        self._answered(candidate, waited_ms)
         return Upstream(candidate, None, self._followed(first, chunks, candidate, call), waited_ms)
 
     def _answered(self, candidate: Candidate, waited_ms: float) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from gateway import admission, answers, pipeline, runtime
+from gateway import admission, answers, runtime
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, PayloadTooLarge
 from gateway.runtime import Gateway
 from gateway.types import Reply
-from gateway.urls import CHAT_PATHS
+from gateway.urls import EDGE_PATHS
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"] in CHAT_PATHS:
+        elif scope["type"] == "http" and scope["path"] in EDGE_PATHS:
             await self._chat(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in {"/health", "/healthz", "/readyz"}:
             await self._health(scope["path"], send)
@@ -64,7 +64,7 @@ class Edge:
             watch.end()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        view = CHAT_PATHS[scope["path"]]
+        view = EDGE_PATHS[scope["path"]]
         headers = dict(scope["headers"])
         request_id = admission.request_id_of(headers)
         try:
@@ -89,7 +89,7 @@ class Edge:
         principal = await admission.authenticate(gateway, headers)
         body = await read_body(headers, receive)
         incoming = admission.Incoming(view.dialect, headers, body, request_id)
-        admitted = await pipeline.admit(gateway, principal, incoming)
+        admitted = await view.admit(gateway, principal, incoming)
         if isinstance(admitted, Reply):
             return admitted
         watch.begin()

@@ -15,6 +15,7 @@ import orjson
 from django.conf import settings
 
 from billing import pricing
+from gateway import complexity
 from gateway.errors import Forbidden, ModelNotFound
 from gateway.setups import RouteSetup, Setup, TargetSetup
 from gateway.setups import configure_provider as configure_provider
@@ -182,8 +183,6 @@ def estimated_usd(
 
 def _by_complexity(setup: Setup, route: RouteSetup, request: ChatRequest, signals: Signals) -> Plan:
     """Targets of the other tier stand by: a strong model can answer what is simple, a cheap one is better than none."""
-    from gateway import complexity
-
     tier = "complex" if complexity.assess(request).complex else "simple"
     meant = [target for target in route.targets if target.tier in (tier, "")]
     others = [target for target in route.targets if target.tier not in (tier, "")]

@@ -1,4 +1,4 @@
-"""The data plane's paths. The edge serves those of `CHAT_PATHS` itself; Django has them too, for `runserver`."""
+"""The data plane's paths. The edge serves those of `EDGE_PATHS` itself; Django has them too, for `runserver`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
     "/chat": views.SimpleChatView,
 }
 
+# Beside chat, what the edge serves without Django's own handler.
+EDGE_PATHS: dict[str, type[views.DataPlaneView]] = {**CHAT_PATHS, "/v1/embeddings": views.EmbeddingsView}
+
 urlpatterns = [
-    *(path(at.removeprefix("/"), view.as_view()) for at, view in CHAT_PATHS.items()),
+    *(path(at.removeprefix("/"), view.as_view()) for at, view in EDGE_PATHS.items()),
     path("v1/responses/<path:rest>", views.StoredResponseView.as_view()),
     path("v1/models", views.ModelsView.as_view()),
     path("v1/models/<path:model>", views.ModelsView.as_view()),

@@ -10,8 +10,15 @@ from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
 from billing.quota import RedisAway
-from gateway import admission, answers, pipeline, routing, runtime
-from gateway.dialects import anthropic_messages, openai_chat, openai_responses, prompt_chat, simple_chat
+from gateway import admission, answers, embeddings, pipeline, routing, runtime
+from gateway.dialects import (
+    anthropic_messages,
+    openai_chat,
+    openai_embeddings,
+    openai_responses,
+    prompt_chat,
+    simple_chat,
+)
 from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
 from gateway.types import Call, Reply
 
@@ -38,6 +45,8 @@ class DataPlaneView(APIView):
 
 class ChatCompletionsView(DataPlaneView):
     """OpenAI Chat Completions. The edge enters at `serve`; without it in front, `post` goes the whole way."""
+
+    admit = staticmethod(pipeline.admit)
 
     async def post(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
         gateway = await runtime.current()
@@ -71,6 +80,19 @@ class PromptChatView(ChatCompletionsView):
     """`{"prompt": …}` → `{"output": …}`."""
 
     dialect = prompt_chat
+
+
+class EmbeddingsView(DataPlaneView):
+    """OpenAI Embeddings. The edge enters at `admit`, which goes the whole way."""
+
+    dialect = openai_embeddings
+    admit = staticmethod(embeddings.answer)
+
+    async def post(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
+        gateway = await runtime.current()
+        principal = await admission.authenticate(gateway, headers)
+        incoming = admission.Incoming(self.dialect, headers, request.body, request_id)
+        return await embeddings.answer(gateway, principal, incoming)
 
 
 def headers_of(request: HttpRequest) -> dict[bytes, bytes]:

@@ -113,8 +113,7 @@ def render_error(error: GatewayError, request_id: str) -> bytes:
 
 _PIECE_CHARACTERS = 48
 _PIECED_FIELDS = frozenset({"role", "content", "refusal", "tool_calls", "reasoning_content", "thinking_blocks"})
-_WHOLE_CALL_FIELDS = frozenset({"index", "id", "type", "function"})
-_CHOICE_FIELDS = frozenset({"index", "message", "logprobs", "finish_reason"})
+_WHOLE_CHOICE_FIELDS = frozenset({"index", "message", "logprobs", "finish_reason"})
 
 
 def chunks_of(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -210,6 +209,7 @@ class Assembler:
         return body
 
 
+_CALL_FIELDS = frozenset({"index", "id", "type", "function"})
 _CHOICE_FIELDS = frozenset({"index", "delta", "logprobs", "finish_reason"})
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import ProviderFailed
+from gateway.errors import ProviderFailed, Untranslatable
 from gateway.providers.anthropic_requests import request_of
 from gateway.providers.http import Http
 from gateway.types import ProviderConfig
@@ -35,6 +35,9 @@ _CUT_SHORT = "length"
 class Anthropic:
     def __init__(self, http: Http) -> None:
         self._http = http
+
+    async def embed(self, config: ProviderConfig, payload: Object) -> bytes:
+        raise Untranslatable("embeddings", provider=config.name)
 
     async def complete(self, config: ProviderConfig, payload: Object) -> bytes:
         url, headers = _endpoint(config)

@@ -30,6 +30,8 @@ class OpenAI:
 
     async def embed(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:
         url, headers = endpoint(config, "embeddings", payload["model"])
+        if VENDORS[config.kind].strict:
+            payload = {**payload, "encoding_format": "base64"}
         return await self._http.fetch(config, url, headers, payload)
 
 

@@ -12,12 +12,14 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import orjson
 
 from gateway.errors import ProviderFailed, ProviderRefused
 from gateway.types import ProviderConfig
 
 FINGERPRINT = "nexus-simulated"
+EMBEDDING_DIMENSIONS, MAX_EMBEDDING_DIMENSIONS = 1536, 4096
 _LABEL = "[simulated answer] "
 _TEXT = (
     "this text stands in for what a language model would say it is made from the question alone so that the same"
@@ -44,6 +46,26 @@ class Simulated:
                 _fail_perhaps(config, "cut_rate")
             yield orjson.dumps(chunk)
             await _pause(answer.duration_s / len(chunks))
+
+    async def embed(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:
+        """Directions that depend on the text alone, and mean nothing."""
+        await _pause(config.settings.get("latency_ms", 0) / 1000)
+        _fail_perhaps(config, "failure_rate")
+        inputs, dimensions = payload["input"], payload.get("dimensions") or EMBEDDING_DIMENSIONS
+        data = [
+            {"object": "embedding", "index": index, "embedding": _direction(orjson.dumps(text), dimensions)}
+            for index, text in enumerate(inputs)
+        ]
+        tokens = sum(len(text) // 4 + 1 if isinstance(text, str) else len(text) for text in inputs)
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return orjson.dumps({"object": "list", "data": data, "model": payload["model"], "usage": usage})
+
+
+def _direction(text: bytes, dimensions: int) -> list[float]:
+    """Of length 1."""
+    seed = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+    vector = np.random.default_rng(seed).standard_normal(min(dimensions, MAX_EMBEDDING_DIMENSIONS))
+    return [round(float(value), 6) for value in vector / np.linalg.norm(vector)]
 
 
 async def _pause(seconds: float) -> None:
