@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 from django.conf import settings
 
-from gateway import admission, answers, runtime
-from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, PayloadTooLarge
+from gateway import admission, answers, passthrough, runtime
+from gateway.errors import (
+    ClientLeft,
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 from gateway.runtime import Gateway
 from gateway.types import Reply
 from gateway.urls import EDGE_PATHS
@@ -46,16 +55,23 @@ class Edge:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http" and scope["path"] in EDGE_PATHS:
-            await self._chat(scope, receive, send)
+            await self._until_left(self._serve, scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/") and passthrough.takes(scope["path"][4:]):
+            await self._until_left(self._pass_on, scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in {"/health", "/healthz", "/readyz"}:
             await self._health(scope["path"], send)
         else:
             await self._django(scope, receive, send)
 
-    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _until_left(
+        self, serve: Callable[[Scope, Receive, Watch], Awaitable[Reply]], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Sends the reply, or the error; ends early when the client leaves."""
         watch = Watch(receive)
         try:
-            await self._serve(scope, receive, send, watch)
+            await send_reply(await self._caught(serve, scope, receive, watch), send)
+        except Gone:
+            return
         except asyncio.CancelledError:
             # Its call goes on, or is stopped, and is settled in a task of its own.
             if not watch.left:
@@ -63,27 +79,26 @@ class Edge:
         finally:
             watch.end()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
-        view = EDGE_PATHS[scope["path"]]
-        headers = dict(scope["headers"])
-        request_id = admission.request_id_of(headers)
-        try:
-            reply = await self._answer(view, scope, headers, request_id, receive, watch)
-        except GatewayError as error:
-            reply = answers.refusal(error, view.dialect, request_id)
-        except Gone:
-            return
-        except Exception:
-            logger.exception("request %s failed at the edge", request_id)
-            failure = GatewayError("The gateway failed on this request; its log has the request id.")
-            reply = answers.refusal(failure, view.dialect, request_id)
-        await send_reply(reply, send)
-
-    async def _answer(
-        self, view: Any, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, watch: Watch
+    async def _caught(
+        self, serve: Callable[[Scope, Receive, Watch], Awaitable[Reply]], scope: Scope, receive: Receive, watch: Watch
     ) -> Reply:
+        try:
+            return await serve(scope, receive, watch)
+        except GatewayError as error:
+            failure = error
+        except (Gone, asyncio.CancelledError):
+            raise
+        except Exception:
+            logger.exception("request %s failed at the edge", _request_id(scope))
+            failure = GatewayError("The gateway failed on this request; its log has the request id.")
+        view = EDGE_PATHS.get(scope["path"])
+        return answers.refusal(failure, view.dialect if view else passthrough.Dialect, _request_id(scope))
+
+    async def _serve(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{scope['method']} is not possible here; send a POST.")
+        view, headers = EDGE_PATHS[scope["path"]], dict(scope["headers"])
+        request_id = scope["nexus.request_id"] = admission.request_id_of(headers)
         gateway = self._gateway or await self._start()
         # Before the body is read: strangers cannot make us read 10 MB each.
         principal = await admission.authenticate(gateway, headers)
@@ -92,10 +107,28 @@ class Edge:
         admitted = await view.admit(gateway, principal, incoming)
         if isinstance(admitted, Reply):
             return admitted
-        watch.begin()
+        watch.begin(asyncio.current_task())
         # The DRF view, without the thread and the middleware that Django's own handler gives each request.
         reply: Reply = await view().serve(gateway, admitted)
         return reply
+
+    async def _pass_on(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
+        if scope["method"] not in passthrough.METHODS:
+            raise MethodNotAllowed(f"{scope['method']} is not possible here.")
+        headers = dict(scope["headers"])
+        gateway = self._gateway or await self._start()
+        principal = await admission.authenticate(gateway, headers)
+        if scope["method"] not in passthrough.WITH_BODY:
+            watch.begin(asyncio.current_task())
+        incoming = passthrough.Incoming(
+            scope["method"],
+            scope["path"].removeprefix("/v1/"),
+            scope["query_string"],
+            headers,
+            _request_id(scope),
+            Upload(receive, watch).read,
+        )
+        return await passthrough.answer(gateway, principal, incoming)
 
     async def _start(self) -> Gateway:
         self._gateway = await runtime.current()
@@ -135,11 +168,10 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Once the body has been read: the only message left is that the client is gone."""
-        loop, request = asyncio.get_running_loop(), asyncio.current_task()
+    def begin(self, request: asyncio.Task[Any] | None) -> None:
+        """Once the body has been read: what comes then is that the client is gone. `request` is cancelled then."""
         assert request is not None
-        self._timer = loop.call_later(WATCH_AFTER_S, self._look, request)
+        self._timer = request.get_loop().call_later(WATCH_AFTER_S, self._look, request)
 
     def end(self) -> None:
         if self._timer is not None:
@@ -157,12 +189,52 @@ class Watch:
         request.cancel()
 
 
+class Upload:
+    """A body, block by block; once it has been read, the client is watched."""
+
+    def __init__(self, receive: Receive, watch: Watch) -> None:
+        self._receive = receive
+        self._watch = watch
+        self._request = asyncio.current_task()
+        self._ended = False
+
+    async def read(self) -> bytes | None:
+        """The next block, None at the end. Raises RequestTimeout, ClientLeft."""
+        if self._ended:
+            return None
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimeout(f"No more of the body arrived for {BODY_TIMEOUT_S:g} s.") from None
+        if message["type"] == "http.disconnect":
+            raise ClientLeft("The client left.")
+        if not message.get("more_body"):
+            self._ended = True
+            self._watch.begin(self._request)
+        return bytes(message.get("body", b""))
+
+
+def _request_id(scope: Scope) -> str:
+    """The same each time it is asked for."""
+    known: str | None = scope.get("nexus.request_id")
+    if known is None:
+        known = scope["nexus.request_id"] = admission.request_id_of(dict(scope["headers"]))
+    return known
+
+
+_IS_JSON = re.compile(rb"\s*application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
+
+
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """Raises PayloadTooLarge before more than the limit has been read, Gone, InvalidRequest."""
     limit = settings.MAX_BODY_BYTES
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise PayloadTooLarge(f"The body may have up to {limit:,} bytes; this one has {int(declared):,}.")
+    kind = headers.get(b"content-type", b"application/json")
+    if not kind.startswith(b"application/json") and not _IS_JSON.match(kind):
+        raise UnsupportedMediaType("The body must be JSON, sent with “Content-Type: application/json”.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidRequest("Compressed request bodies are not read; send plain JSON.", param="Content-Encoding")
     message = await receive()
@@ -192,7 +264,7 @@ async def _read_rest(first: bytes, limit: int, receive: Receive) -> bytes:
                 if not message.get("more_body"):
                     return b"".join(blocks)
     except TimeoutError:
-        raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from None
+        raise RequestTimeout(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from None
 
 
 async def send_reply(reply: Reply, send: Send) -> None:

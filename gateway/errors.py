@@ -2,7 +2,7 @@
 
 GatewayError
 ├── InvalidRequest 400 · PayloadTooLarge 413 · Unauthorized 401 · Forbidden 403 · ModelNotFound, NotFound 404
-│   MethodNotAllowed 405
+│   MethodNotAllowed 405 · RequestTimeout 408 · UnsupportedMediaType 415
 ├── Conflict 409             an Idempotency-Key was used for another request, or is in use
 ├── PaymentRequired 402      the month's quota is spent
 ├── TooManyRequests 429      a rate limit, or calls in flight hold the rest of the quota
@@ -50,6 +50,14 @@ class InvalidRequest(GatewayError):
 
 class PayloadTooLarge(GatewayError):
     status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class RequestTimeout(GatewayError):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
+
+
+class UnsupportedMediaType(GatewayError):
+    status, type, code = 415, "invalid_request_error", "unsupported_media_type"
 
 
 class MethodNotAllowed(GatewayError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import logging
 import weakref
 from pathlib import Path
@@ -22,7 +23,7 @@ from gateway.cache.embedding.minilm import MiniLM
 from gateway.cache.semantic import SemanticCache
 from gateway.dispatch import Dispatcher, Latencies
 from gateway.idempotency import Claims
-from gateway.providers import anthropic, gemini
+from gateway.providers import anthropic, gemini, network
 from gateway.providers.base import Provider
 from gateway.providers.cohere import Cohere
 from gateway.providers.http import Http
@@ -43,8 +44,6 @@ logger = logging.getLogger(__name__)
 # Streams may go on this long after SIGTERM.
 DRAIN_S = 20.0
 MAX_ACCOUNTS = 50_000
-# Idle connections to a provider that are kept open.
-PROVIDER_CONNECTIONS = 1000
 
 
 class Gateway:
@@ -72,18 +71,21 @@ class Gateway:
         self.providers: dict[str, Provider] = {}
         self.dispatcher = Dispatcher(self.providers, self.breakers, self.slots, self.latencies)
         self.ready = False
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: list[aiohttp.ClientSession] = []
+        self.http: Http
         self._background: list[asyncio.Task[Any]] = []
         self._accounts: dict[str, quota.Account] = {}
 
     async def start(self) -> None:
         """Serves from here on, also when a part is away: it is asked again when it is needed."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=PROVIDER_CONNECTIONS, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=settings.FIRST_BYTE_TIMEOUT_S),
-            auto_decompress=True,
-        )
-        self.providers.update(make_providers(self._session))
+        timeout_s = settings.FIRST_BYTE_TIMEOUT_S
+        session = network.make_session(read_timeout_s=timeout_s, only_public=False)
+        public = None
+        if not settings.PRIVATE_PROVIDERS:
+            public = network.make_session(read_timeout_s=timeout_s, only_public=True)
+        self._sessions = [one for one in (session, public) if one is not None]
+        self.http = Http(session, first_byte_timeout_s=timeout_s, public=public)
+        self.providers.update(make_providers(session, public))
         await self.pool.open()
         self._background = [
             asyncio.create_task(self._load_embedder()),
@@ -106,8 +108,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.embedder.close()
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions:
+            await session.close()
         await self.pool.close()
         await self.lane.aclose()
         await self.redis.aclose()
@@ -164,17 +166,14 @@ class Gateway:
             self._background.append(asyncio.create_task(self._load_prices()))
 
 
-def make_providers(session: aiohttp.ClientSession) -> dict[str, Provider]:
-    """By kind (gateway.models.Provider.Kind)."""
-    timeout_s = settings.FIRST_BYTE_TIMEOUT_S
-    compatible = OpenAI(Http(session, first_byte_timeout_s=timeout_s))
+def make_providers(session: aiohttp.ClientSession, public: aiohttp.ClientSession | None = None) -> dict[str, Provider]:
+    """By kind (gateway.models.Provider.Kind). Tenants' own are called through `public`."""
+    http = functools.partial(Http, session, first_byte_timeout_s=settings.FIRST_BYTE_TIMEOUT_S, public=public)
     return {
-        **dict.fromkeys(VENDORS, compatible),
-        "anthropic": anthropic.Anthropic(
-            Http(session, first_byte_timeout_s=timeout_s, read_error=anthropic.read_error)
-        ),
-        "gemini": gemini.Gemini(Http(session, first_byte_timeout_s=timeout_s, read_error=gemini.read_error)),
-        "cohere": Cohere(Http(session, first_byte_timeout_s=timeout_s)),
+        **dict.fromkeys(VENDORS, OpenAI(http())),
+        "anthropic": anthropic.Anthropic(http(read_error=anthropic.read_error)),
+        "gemini": gemini.Gemini(http(read_error=gemini.read_error)),
+        "cohere": Cohere(http()),
         "simulated": Simulated(),
     }
 

@@ -39,6 +39,9 @@ def parse(arguments: list[str]) -> Options:
     return parser.parse_args(arguments, namespace=Options())
 
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
 class Address:
     """Where the web process listens, and what people type."""
 
@@ -53,6 +56,9 @@ async def run(instance: Instance, address: Address, supervisor: Supervisor, *, d
     """Starts all, tells, then waits to be cancelled."""
     environment = stack.base_environment(instance)
     environment.setdefault("NEXUS_PUBLIC_URL", address.url)
+    if address.host in LOOPBACK:
+        # On one's own machine, Ollama and vLLM are at home.
+        environment.setdefault("NEXUS_PRIVATE_PROVIDERS", "on")
     model = asyncio.create_task(build_model(instance, environment))
     try:
         await start_services(instance, supervisor, environment)

@@ -72,6 +72,7 @@ def gateway(**environment: str) -> contextlib.AbstractContextManager[Server]:
     """The gateway on the test database. Its simulated provider answers at once."""
     defaults = {
         "DATABASE_URL": test_database_url(),
+        "NEXUS_PRIVATE_PROVIDERS": "on",
         "NEXUS_SIMULATED_LATENCY_MS": "0",
         "NEXUS_SIMULATED_TOKENS_PER_S": "0",
         "NEXUS_CALL_DEADLINE_S": "5",

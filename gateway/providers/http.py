@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut, Untranslatable
+from gateway.providers.network import PrivateAddress, check_literal
 from gateway.types import ProviderConfig
 
 # A line of a stream: the longest are tool arguments or base64 audio.
@@ -33,12 +34,18 @@ def openai_error(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Http:
-    """`read_error` tells what an API's refusals look like."""
+    """`read_error` tells what an API's refusals look like. Tenants' own providers are called through `public`."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, first_byte_timeout_s: float, read_error: ReadError = openai_error
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        first_byte_timeout_s: float,
+        read_error: ReadError = openai_error,
+        public: aiohttp.ClientSession | None = None,
     ) -> None:
         self._session = session
+        self._public = public
         self._first_byte_timeout_s = first_byte_timeout_s
         self._read_error = read_error
 
@@ -72,7 +79,7 @@ class Http:
             async with contextlib.AsyncExitStack() as stack:
                 async with asyncio.timeout(first_byte_timeout_s):
                     response = await stack.enter_async_context(
-                        self._session.post(url, data=body, headers=headers, allow_redirects=False)
+                        self.session_for(config, url).post(url, data=body, headers=headers, allow_redirects=False)
                     )
                 if response.status != 200:
                     raise await self.refusal(response, config)
@@ -81,10 +88,21 @@ class Http:
             raise ProviderTimedOut(
                 f"{config.name} did not answer within {first_byte_timeout_s:g} s.", provider=config.name
             ) from error
+        except PrivateAddress as error:
+            raise private(config) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error.__cause__, PrivateAddress):
+                raise private(config) from error
             raise ProviderFailed(
                 f"{config.name} could not be reached or broke off: {type(error).__name__}.", provider=config.name
             ) from error
+
+    def session_for(self, config: ProviderConfig, url: str) -> aiohttp.ClientSession:
+        """Raises PrivateAddress."""
+        if self._public is None or not config.owner:
+            return self._session
+        check_literal(url)
+        return self._public
 
     async def refusal(self, response: aiohttp.ClientResponse, config: ProviderConfig) -> ProviderError:
         raw = await response.content.read(64 * 1024)
@@ -105,6 +123,12 @@ class Http:
         error.retryable = status not in {401, 402, 403}
         error.throttled = status == 429
         return error
+
+
+def private(config: ProviderConfig) -> ProviderFailed:
+    error = ProviderFailed(f"{config.name} is not at a public address.", provider=config.name)
+    error.retryable = False
+    return error
 
 
 async def whole_body(response: aiohttp.ClientResponse, config: ProviderConfig) -> bytes:

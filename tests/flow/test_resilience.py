@@ -208,3 +208,19 @@ def test_fifty_clients_share_one_stream_live(server: str, fake: Workspace, provi
     assert len({text for _, text in answers}) == 1
     assert sorted(outcome for outcome, _ in answers) == ["HIT-EXACT"] * 49 + ["MISS"]
     assert sum(record.billed_tokens for record in records(fake, 50)) == 18
+
+
+def test_a_tenants_provider_may_not_be_at_a_private_address(alice: Workspace, provider: str) -> None:
+    port = provider.rpartition(":")[2]
+    hosts = ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "169.254.169.254"]
+    for number, host in enumerate(hosts):
+        url = f"http://{host}:{port}/v1"
+        setups.configure_provider(alice.tenant, name=f"inner-{number}", kind="openai", base_url=url)
+    with servers.gateway(NEXUS_PRIVATE_PROVIDERS="off") as strict:
+        for number in range(len(hosts)):
+            answer = chat(strict.url, alice.key, f"inner-{number}/ok")
+            assert answer.status_code == 502
+            assert "not at a public address" in answer.json()["error"]["message"]
+        passed_on = httpx2.get(f"{strict.url}/v1/files", headers={"Authorization": f"Bearer {alice.key}"})
+        assert passed_on.status_code == 502
+        assert "not at a public address" in passed_on.json()["error"]["message"]

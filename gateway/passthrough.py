@@ -1,0 +1,348 @@
+"""Calls of OpenAI's API that no dialect speaks: passed on as they are, with another key. Both bodies stream.
+
+Limits and metering as for all calls; nothing is retried, cached or translated. What keeps data at the provider needs a
+provider of the tenant's own: with the platform's key, workspaces would see each other's files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
+import orjson
+from django.conf import settings
+
+from gateway import admission, answers, settlement
+from gateway.dialects import openai_chat
+from gateway.errors import (
+    ClientLeft,
+    Forbidden,
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    PayloadTooLarge,
+    ProviderFailed,
+    ProviderTimedOut,
+)
+from gateway.providers import http
+from gateway.providers.network import PrivateAddress
+from gateway.providers.openai import endpoint
+from gateway.providers.vendors import VENDORS
+from gateway.settlement import Outcome
+from gateway.setups import Setup
+from gateway.types import CacheRules, Call, Candidate, ChatRequest, Headers, Meta, Plan, ProviderConfig, Reply, Usage
+
+if TYPE_CHECKING:
+    from gateway.runtime import Gateway
+    from tenants.principal import Principal
+
+NAME = "passthrough"
+WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+METHODS = WITH_BODY | {"GET", "DELETE"}
+STATELESS = frozenset(
+    {
+        "audio/speech", "audio/transcriptions", "audio/translations", "completions", "images/edits",
+        "images/generations", "images/variations", "moderations",
+    }
+)  # fmt: skip
+STATEFUL = frozenset(
+    {
+        "assistants", "batches", "containers", "evals", "files", "fine_tuning", "threads", "uploads", "vector_stores",
+        "videos",
+    }
+)  # fmt: skip
+# The only one whose tokens cost what the price list says of the model's text.
+_PRICED = frozenset({"completions"})
+_PATH = re.compile(r"[A-Za-z0-9_.~/-]+")
+_SENT = frozenset({b"accept", b"content-type", b"content-length", b"openai-beta", b"range"})
+_RETURNED = frozenset({"content-type", "content-disposition", "content-range", "accept-ranges", "openai-processing-ms"})
+# Where an answer tells its usage: at its end.
+_TAIL_BYTES = 64 * 1024
+_USAGE = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
+
+ReadBlock = Callable[[], Awaitable[bytes | None]]
+
+
+class Incoming(NamedTuple):
+    """A request as it came. `read` gives the body's next block, None at its end."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: dict[bytes, bytes]
+    request_id: str
+    read: ReadBlock
+
+
+def takes(path: str) -> bool:
+    """Whether a path (without `/v1/`) is passed on."""
+    return path in STATELESS or path.partition("/")[0] in STATEFUL
+
+
+async def answer(gateway: Gateway, principal: Principal, incoming: Incoming) -> Reply:
+    """Raises GatewayError."""
+    setup = gateway.setups.known(principal) or await gateway.setups.of(principal)
+    provider = _provider(setup, incoming)
+    body = await _json_body(incoming)
+    model = _model(body, principal, incoming)
+    call = _call(gateway, principal, setup, incoming, provider, model)
+    await admission.reserve(gateway, call)
+    begun: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    passing = _Passing(gateway, call, incoming, provider, body, begun)
+    task = gateway.tasks.spawn(passing.run())
+    try:
+        return await asyncio.shield(begun)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+
+
+def _provider(setup: Setup, incoming: Incoming) -> ProviderConfig:
+    """Raises NotFound, Forbidden."""
+    if not _PATH.fullmatch(incoming.path) or ".." in incoming.path:
+        raise NotFound(f"There is nothing at /v1/{incoming.path}.")
+    name = incoming.headers.get(b"x-nexus-provider", b"").decode("latin-1")
+    able = [one for one in setup.providers if one.kind in VENDORS and name in ("", one.name)]
+    if not able:
+        what = f"No provider “{name}” here speaks" if name else "No provider here speaks"
+        raise NotFound(f"{what} OpenAI's API, to which /v1/{incoming.path} would be passed on.")
+    if incoming.path not in STATELESS and not able[0].owner:
+        raise Forbidden(
+            f"/v1/{incoming.path} keeps data at the provider, and this one is shared by all workspaces."
+            " Set up a provider of your own.",
+            code="own_provider_needed",
+        )
+    return able[0]
+
+
+async def _json_body(incoming: Incoming) -> bytes | None:
+    """A JSON body, whole; None for any other, which streams."""
+    if not incoming.headers.get(b"content-type", b"").lower().startswith(b"application/json"):
+        return None
+    blocks, size = [], 0
+    while (block := await incoming.read()) is not None:
+        blocks.append(block)
+        size += len(block)
+        if size > settings.MAX_BODY_BYTES:
+            raise PayloadTooLarge(f"The body may have up to {settings.MAX_BODY_BYTES:,} bytes.")
+    return b"".join(blocks)
+
+
+def _model(body: bytes | None, principal: Principal, incoming: Incoming) -> str:
+    """As the body names it; empty when it does not. Raises InvalidRequest, Forbidden."""
+    model = openai_chat.parse_object(body).get("model") if body else None
+    if model is not None and (not isinstance(model, str) or len(model) > 120 or not model.isprintable()):
+        raise InvalidRequest("`model` must be the name of a model.", param="model")
+    if principal.allowed_models and incoming.method != "GET" and model not in principal.allowed_models:
+        raise Forbidden(
+            f"This key may use {', '.join(sorted(principal.allowed_models))} alone, and the request does not name one"
+            " of them in a JSON body.",
+            code="model_not_allowed",
+            param="model",
+        )
+    return model or ""
+
+
+def _call(
+    gateway: Gateway, principal: Principal, setup: Setup, incoming: Incoming, provider: ProviderConfig, model: str
+) -> Call:
+    way = Candidate(provider, model)
+    return Call(
+        id=admission.new_id(),
+        request_id=incoming.request_id,
+        dialect=Dialect,
+        principal=principal,
+        account=gateway.account_of(principal),
+        request=ChatRequest({}, model or incoming.path),
+        # Nothing is looked up or kept.
+        rules=CacheRules(read_exact=False, read_semantic=False, write=False, semantic=False, fresh_outcome="BYPASS"),
+        plan=Plan((way,), ((provider.name, model),)),
+        calls=setup.calls,
+        fingerprint="",
+        scope=None,
+    )
+
+
+class Dialect:
+    """What usage records and errors call it."""
+
+    NAME = NAME
+    render_error = staticmethod(openai_chat.render_error)
+
+
+class _Blocks:
+    """An answer on its way to a client that may read slowly, or leave."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(maxsize=16)
+        self._left = asyncio.Event()
+
+    async def put(self, block: bytes | GatewayError | None) -> None:
+        """Waits for a slow reader. Raises ClientLeft."""
+        if not self._queue.full() and not self._left.is_set():
+            self._queue.put_nowait(block)
+            return
+        putting, leaving = asyncio.ensure_future(self._queue.put(block)), asyncio.ensure_future(self._left.wait())
+        try:
+            await asyncio.wait({putting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if self._left.is_set():
+                raise ClientLeft("The client left.")
+        finally:
+            putting.cancel()
+            leaving.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Raises the error that ended the answer half way: so the connection breaks, and nobody takes it for whole."""
+        try:
+            while (block := await self._queue.get()) is not None:
+                if isinstance(block, GatewayError):
+                    raise block
+                yield block
+        finally:
+            self._left.set()
+
+
+@dataclasses.dataclass
+class _Passing:
+    """One call on its way; settled when its answer has ended, or the client has left."""
+
+    gateway: Gateway
+    call: Call
+    incoming: Incoming
+    provider: ProviderConfig
+    body: bytes | None
+    begun: asyncio.Future[Reply]
+    blocks: _Blocks = dataclasses.field(default_factory=_Blocks)
+    sent_bytes: int = 0
+    upload_error: GatewayError | None = None
+    tail: bytes = b""
+
+    async def run(self) -> None:
+        outcome = Outcome("BYPASS")
+        error: GatewayError | None = None
+        started = time.perf_counter()
+        try:
+            await self._pass(outcome)
+        except GatewayError as failure:
+            error = failure
+        except asyncio.CancelledError:
+            error = ClientLeft("The client left, or the gateway is shutting down.")
+        outcome.provider_ms = (time.perf_counter() - started) * 1000
+        outcome.meta = self._meta(usage_in(self.tail))
+        if error is not None:
+            outcome = outcome.failed(error)
+        event = settlement.event_of(self.call, outcome, self.gateway.prices)
+        if self.incoming.path not in _PRICED and outcome.meta is not None:
+            event = dataclasses.replace(event, cost_usd=None)
+        await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
+        if not self.begun.done():
+            self.begun.set_exception(error or GatewayError("The provider's answer did not begin."))
+        else:
+            with contextlib.suppress(ClientLeft):
+                await self.blocks.put(error)
+
+    async def _pass(self, outcome: Outcome) -> None:
+        provider = self.provider
+        try:
+            async with self._request() as response:
+                if response.status in {401, 402, 403} or response.status >= 500:
+                    raise await self.gateway.http.refusal(response, provider)
+                outcome.status = response.status
+                self.begun.set_result(Reply(response.status, self._headers(response, outcome), aiter(self.blocks)))
+                async for block in response.content.iter_any():
+                    self.tail = (self.tail + block)[-_TAIL_BYTES:]
+                    await self.blocks.put(block)
+        except TimeoutError as error:
+            raise ProviderTimedOut(f"{provider.name} did not answer in time.", provider=provider.name) from error
+        except PrivateAddress as error:
+            raise http.private(provider) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if self.upload_error is not None:
+                raise self.upload_error from error
+            if isinstance(error.__cause__, PrivateAddress):
+                raise http.private(provider) from error
+            raise ProviderFailed(
+                f"{provider.name} could not be reached or broke off: {type(error).__name__}.", provider=provider.name
+            ) from error
+
+    @contextlib.asynccontextmanager
+    async def _request(self) -> AsyncIterator[aiohttp.ClientResponse]:
+        url, credential = endpoint(self.provider, self.incoming.path)
+        if self.incoming.query:
+            url += ("&" if "?" in url else "?") + self.incoming.query.decode("latin-1")
+        given = self.incoming.headers.items()
+        headers = {name.decode(): value.decode("latin-1") for name, value in given if name in _SENT}
+        has_body = self.incoming.method in WITH_BODY
+        if not has_body or self.body is not None:
+            headers.pop("content-length", None)
+        session = self.gateway.http.session_for(self.provider, url)
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(settings.CALL_DEADLINE_S):
+                response = await stack.enter_async_context(
+                    session.request(
+                        self.incoming.method,
+                        url,
+                        data=None if not has_body else self.body if self.body is not None else self._upload(),
+                        headers={**headers, **credential},
+                        allow_redirects=False,
+                    )
+                )
+            yield response
+
+    async def _upload(self) -> AsyncIterator[bytes]:
+        try:
+            while (block := await self.incoming.read()) is not None:
+                self.sent_bytes += len(block)
+                if self.sent_bytes > settings.MAX_UPLOAD_BYTES:
+                    raise PayloadTooLarge(f"The body may have up to {settings.MAX_UPLOAD_BYTES:,} bytes.")
+                yield block
+        except GatewayError as error:
+            self.upload_error = error
+            raise OSError("the upload ended") from error
+
+    def _headers(self, response: aiohttp.ClientResponse, outcome: Outcome) -> Headers:
+        outcome.meta = self._meta(Usage())
+        headers = answers.headers_of(self.gateway, self.call, outcome)
+        headers += [
+            (name.lower().encode(), answers.header_value(value))
+            for name, value in response.headers.items()
+            if name.lower() in _RETURNED
+        ]
+        return headers
+
+    def _meta(self, usage: Usage) -> Meta:
+        provider = self.provider
+        return Meta(
+            entry_id="",
+            created_at=round(time.time(), 3),
+            provider=provider.name,
+            simulated=False,
+            catalog=provider.catalog,
+            upstream_model=self.call.plan.candidates[0].model,
+            **usage._asdict(),
+        )
+
+
+def usage_in(tail: bytes) -> Usage:
+    """Of the last `usage` object in an answer's end: JSON's, or the last event's of a stream."""
+    found = None
+    for match in _USAGE.finditer(tail):
+        found = match
+    if found is None:
+        return Usage()
+    try:
+        usage = orjson.loads(found[1])
+    except orjson.JSONDecodeError:
+        return Usage()
+    return Usage(_count(usage, "prompt_tokens", "input_tokens"), 0, _count(usage, "completion_tokens", "output_tokens"))
+
+
+def _count(usage: dict[str, Any], *names: str) -> int:
+    values = (usage.get(name) for name in names)
+    return next((value for value in values if type(value) is int and 0 <= value < 2**31), 0)

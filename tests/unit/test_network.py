@@ -1,0 +1,57 @@
+"""Which addresses tenants may have this server call."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from gateway.providers import network
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+        "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1",
+        "2002:7f00:1::", "ff02::1",
+    ],
+)  # fmt: skip
+def test_private_ones_are_not_public(address: str) -> None:
+    assert not network.is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "104.18.6.192", "2606:4700::6812:6c0", "64:ff9b::808:808"])
+def test_public_ones_are(address: str) -> None:
+    assert network.is_public(address)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/v1", "https://[::1]:8000", "http://[::ffff:10.0.0.1]/"])
+def test_an_address_in_the_url_is_checked(url: str) -> None:
+    with pytest.raises(network.PrivateAddress):
+        network.check_literal(url)
+    network.check_literal("https://api.openai.com/v1")
+
+
+class Names(AbstractResolver):
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+            for address in self._addresses
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_name_is_called_at_its_public_addresses_only() -> None:
+    found = await network.PublicResolver(Names("10.0.0.1", "8.8.8.8")).resolve("mixed.example")
+    assert [result["host"] for result in found] == ["8.8.8.8"]
+    with pytest.raises(network.PrivateAddress):
+        await network.PublicResolver(Names("10.0.0.1")).resolve("inner.example")
