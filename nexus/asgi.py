@@ -11,15 +11,21 @@ django_app = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 from analytics.routing import websocket_urlpatterns  # noqa: E402
+from gateway.consumers import ChatConsumer  # noqa: E402
 from gateway.edge import Edge  # noqa: E402
+
+# Pages are known by their cookie, so only our own pages may open these.
+pages = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
 
 application = Edge(
     ProtocolTypeRouter(
         {
             "http": django_app,
-            "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+            # Apps come with a key, from anywhere.
+            "websocket": URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", pages)]),
         }
     )
 )

@@ -94,18 +94,27 @@ def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     if not isinstance(error, APIException):
         logger.exception("%s failed", context["request"].path, exc_info=error)
         return _error(500, "Something went wrong here, not with the request.", "server_error", "internal_error")
-    param, message = _first(error.detail)
-    code = error.get_codes() if isinstance(error.detail, str) else error.default_code
-    kind = "invalid_request_error" if error.status_code < 500 else "server_error"
+    path, message = _first(error.detail)
+    param = path.removeprefix(".") or None
+    code = error.get_codes() if isinstance(error.detail, str) else "invalid_request"
+    kind = _TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
     return _error(error.status_code, f"`{param}`: {message}" if param else message, kind, str(code), param=param)
 
 
-def _first(detail: Any) -> tuple[str | None, str]:
-    """The first field that is wrong, and why."""
+_TYPES = {403: "permission_error", 429: "rate_limit_error"}
+
+
+def _first(detail: Any) -> tuple[str, str]:
+    """The first field that is wrong, such as `.targets[1].weight`, and why."""
     if isinstance(detail, dict):
-        name, inner = next(iter(detail.items()))
-        _, message = _first(inner)
-        return (None if name == "non_field_errors" else str(name)), message
+        name, inner = next(item for item in detail.items() if item[1])
+        path, message = _first(inner)
+        if name == "non_field_errors":
+            return path, message
+        return (f"[{name}]" if isinstance(name, int) else f".{name}") + path, message
     if isinstance(detail, list):
-        return None, _first(detail[0])[1]
-    return None, str(detail)
+        at, inner = next((at, inner) for at, inner in enumerate(detail) if inner)
+        path, message = _first(inner)
+        # A list of texts says what is wrong with one field, a list of objects which of its items it is.
+        return (path if isinstance(inner, str) else f"[{at}]{path}"), message
+    return "", str(detail)

@@ -87,6 +87,11 @@ def registrations(address: str) -> str:
     return f"nexus:registrations:{address}"
 
 
+def provider_tests(tenant_id: int) -> str:
+    """Count: how often the tenant has tested its providers in this minute."""
+    return f"{_prefix(tenant_id)}pt"
+
+
 def live_group(tenant_id: int) -> str:
     """The Channels group of a tenant's dashboards."""
     return f"t.{tenant_id}.usage"

@@ -33,3 +33,11 @@ def open_sealed(sealed: bytes) -> str:
         return _box().decrypt(sealed).decode()
     except InvalidToken as error:
         raise Unreadable("This secret was encrypted with a key that NEXUS_ENCRYPTION_KEYS no longer holds.") from error
+
+
+def reseal(sealed: bytes) -> bytes:
+    """The same secret, encrypted with the first key. Raises `Unreadable`."""
+    try:
+        return _box().rotate(sealed)
+    except InvalidToken as error:
+        raise Unreadable("This secret was encrypted with a key that NEXUS_ENCRYPTION_KEYS no longer holds.") from error

@@ -23,8 +23,8 @@ def parse(body: bytes) -> ChatRequest:
     return parse_text(body, "message")
 
 
-def parse_text(body: bytes, field: str) -> ChatRequest:
-    """A request whose only message is in `field`. Raises InvalidRequest."""
+def parse_text(body: bytes, field: str, *, streams: bool = False) -> ChatRequest:
+    """A request whose only message is in `field`; with `streams`, always for a stream. Raises InvalidRequest."""
     payload = openai_chat.parse_object(body)
     text = payload.pop(field, None)
     if not isinstance(text, str) or not text.strip():
@@ -35,11 +35,13 @@ def parse_text(body: bytes, field: str) -> ChatRequest:
             param=unknown[0],
         )
     payload.setdefault("model", settings.DEFAULT_MODEL)
+    if streams:
+        payload["stream"] = True
     return openai_chat.read({**payload, "messages": [{"role": "user", "content": text}]})
 
 
 def render(call: Call, body: bytes, facts: dict[str, Any]) -> bytes:
-    return orjson.dumps({"response": text_of(orjson.loads(body)), **_said(facts)})
+    return orjson.dumps({"response": text_of(orjson.loads(body)), **said(facts)})
 
 
 def text_of(answer: dict[str, Any]) -> str:
@@ -56,7 +58,8 @@ def piece_of(chunk: dict[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _said(facts: dict[str, Any]) -> dict[str, Any]:
+def said(facts: dict[str, Any]) -> dict[str, Any]:
+    """Of the facts about an answer those that a body says."""
     return {name: facts[name] for name in _SAID}
 
 
@@ -74,7 +77,7 @@ class Stream:
         return b"data: " + render_error(error, "") + b"\n\n"
 
     def end(self, facts: dict[str, Any]) -> bytes:
-        return b"data: " + orjson.dumps({"done": True, **_said(facts)}) + b"\n\ndata: [DONE]\n\n"
+        return b"data: " + orjson.dumps({"done": True, **said(facts)}) + b"\n\ndata: [DONE]\n\n"
 
 
 def render_error(error: GatewayError, request_id: str) -> bytes:

@@ -1,0 +1,213 @@
+"""Providers of the workspace. Credentials go in and never come out; addresses are the public ones only."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.api.base import Conflict, ManagementView, listed, missing, printable, read
+from gateway.models import Provider
+from gateway.providers.network import PrivateAddress, check_literal
+from gateway.providers.vendors import VENDORS
+from tenants import secretbox
+from tenants.bodies import Body, Number
+
+MAX_PROVIDERS = 100
+# Of PositiveSmallIntegerField.
+MAX_POSITION = 32_767
+
+
+class SettingsBody(Body):
+    """Of the provider's kind; `models`, `first_byte_timeout_s` and `max_tokens` are for any."""
+
+    models = serializers.ListField(
+        child=serializers.CharField(max_length=120, validators=[printable]),
+        required=False,
+        allow_empty=False,
+        max_length=500,
+        help_text="The models that it has; without them, those that its price catalog knows.",
+    )
+    first_byte_timeout_s = Number(required=False, min_value=0.01, max_value=600)
+    max_tokens = serializers.IntegerField(
+        required=False, min_value=1, max_value=1_000_000, help_text="Anthropic: where the request sets no limit."
+    )
+    api_version = serializers.RegexField(r"^[\w.-]+\Z", required=False, max_length=40, help_text="Azure: 2024-10-21 …")
+    latency_ms = Number(required=False, min_value=0, max_value=60_000, help_text="Simulated: before the first token.")
+    tokens_per_s = Number(required=False, min_value=0, max_value=1_000_000, help_text="Simulated; 0: at once.")
+    tokens = serializers.IntegerField(
+        required=False, min_value=1, max_value=10_000, help_text="Simulated: length of the answer."
+    )
+    failure_rate = Number(required=False, min_value=0, max_value=1, help_text="Simulated: share of calls that fail.")
+    cut_rate = Number(required=False, min_value=0, max_value=1, help_text="Simulated: share of streams that break off.")
+
+
+class ProviderBody(Body):
+    name = serializers.SlugField(max_length=64, help_text="As in `provider/model`; unique in the workspace.")
+    kind = serializers.ChoiceField(Provider.Kind.choices)
+    base_url = serializers.CharField(
+        max_length=400, required=False, allow_blank=True, help_text="Empty: the vendor's own."
+    )
+    api_key = serializers.RegexField(
+        r"^[\x21-\x7e]*\Z",
+        max_length=4096,
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Kept encrypted, never shown. Empty takes it away.",
+    )
+    has_api_key = serializers.SerializerMethodField()
+    catalog = serializers.RegexField(
+        r"^[a-z0-9._-]*\Z", max_length=60, required=False, allow_blank=True, help_text="Whose prices apply."
+    )
+    settings = SettingsBody(required=False)
+    max_concurrency = serializers.IntegerField(
+        required=False, allow_null=True, min_value=1, max_value=100_000, help_text="Calls at the same time, at most."
+    )
+    enabled = serializers.BooleanField(required=False)
+    position = serializers.IntegerField(
+        required=False, min_value=0, max_value=MAX_POSITION, help_text="Lower ones are asked first."
+    )
+    created_at = serializers.DateTimeField(read_only=True)
+
+    def get_has_api_key(self, provider: Provider) -> bool:
+        return bool(provider.credential)
+
+    def validate_base_url(self, url: str) -> str:
+        if url:
+            _check_url(url)
+        return url
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Over what the row has already, where this changes a part of it."""
+        known: Provider | None = self.instance
+        kind = attrs.get("kind", known.kind if known else "")
+        base_url = attrs.get("base_url", known.base_url if known else "")
+        vendor = VENDORS.get(kind)
+        own = vendor.base_url if vendor else ""
+        if vendor and not base_url and (not own or _is_here(own)):
+            raise serializers.ValidationError({"base_url": f"A provider of kind {kind} needs one."})
+        moved = known is not None and (kind, base_url) != (known.kind, known.base_url)
+        if moved and known is not None and known.credential and "api_key" not in attrs:
+            # Else whoever may change an address could have the key sent to them.
+            raise serializers.ValidationError(
+                {"api_key": "Send it again: a key is not taken along to another kind or address."}
+            )
+        return attrs
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise serializers.ValidationError("This is not a URL.") from None
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url or "\\" in url:
+        raise serializers.ValidationError("It must be a URL such as https://api.example.com/v1.")
+    if "@" in parts.netloc:
+        raise serializers.ValidationError("It must hold no user or password; send the key as `api_key`.")
+    if "?" in url or "#" in url:
+        raise serializers.ValidationError("It must have neither a query nor a fragment.")
+    if settings.PRIVATE_PROVIDERS:
+        return
+    try:
+        check_literal(url)
+    except PrivateAddress as error:
+        raise serializers.ValidationError(f"{error}; providers are called at public addresses only.") from None
+
+
+def _is_here(url: str) -> bool:
+    """A default on this machine, which is none of the tenant's."""
+    return not settings.PRIVATE_PROVIDERS and urllib.parse.urlsplit(url).hostname == "localhost"
+
+
+class ProviderListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField()
+    data = ProviderBody(many=True)
+
+
+def shown(provider: Provider) -> dict[str, Any]:
+    return dict(ProviderBody(provider).data)
+
+
+class ProvidersView(ManagementView):
+    """The workspace's providers, in the order in which they are asked."""
+
+    @extend_schema(operation_id="list_providers", responses=ProviderListSerializer)
+    def get(self, request: Request) -> Response:
+        with self.reading():
+            return Response(listed([shown(provider) for provider in Provider.objects.all()]))
+
+    @extend_schema(operation_id="make_provider", request=ProviderBody, responses={201: ProviderBody})
+    def post(self, request: Request) -> Response:
+        values = read(ProviderBody(data=request.data))
+        with self.changing():
+            _check_name(values["name"])
+            if Provider.objects.count() >= MAX_PROVIDERS:
+                raise Conflict(f"A workspace has {MAX_PROVIDERS} providers at most.", "limit_reached")
+            provider = Provider()
+            _apply(provider, values)
+            after = shown(provider)
+            self.record("provider.created", provider.name, after=after)
+        return Response(after, status=201)
+
+
+class ProviderView(ManagementView):
+    """One provider, by its name."""
+
+    @extend_schema(operation_id="read_provider", responses=ProviderBody)
+    def get(self, request: Request, name: str) -> Response:
+        with self.reading():
+            return Response(shown(_find(name)))
+
+    @extend_schema(operation_id="change_provider", request=ProviderBody(partial=True), responses=ProviderBody)
+    def patch(self, request: Request, name: str) -> Response:
+        """Fields that are left out stay as they are; `settings` is replaced as a whole."""
+        with self.changing():
+            provider = _find(name)
+            before = shown(provider)
+            values = read(ProviderBody(provider, data=request.data, partial=True))
+            if values.get("name", name) != name:
+                _check_name(values["name"])
+            _apply(provider, values)
+            after = shown(provider)
+            replaced = {"api_key_replaced": True} if "api_key" in values else {}
+            self.record("provider.changed", name, before=before, after={**after, **replaced})
+        return Response(after)
+
+    @extend_schema(operation_id="delete_provider", request=None, responses={204: None})
+    def delete(self, request: Request, name: str) -> Response:
+        """Refused while routes lead there."""
+        with self.changing():
+            provider = _find(name)
+            if routes := sorted(set(provider.targets.values_list("route__model", flat=True)))[:5]:
+                raise Conflict(f"Routes lead to “{name}”: {', '.join(routes)}. Change those first.", "in_use")
+            self.record("provider.deleted", name, before=shown(provider))
+            provider.delete()
+        return Response(status=204)
+
+
+def _find(name: str) -> Provider:
+    provider = Provider.objects.filter(name=name).first()
+    if provider is None:
+        raise missing("provider", name)
+    return provider
+
+
+def _check_name(name: str) -> None:
+    if Provider.objects.filter(name=name).exists():
+        raise Conflict(f"There is a provider “{name}” already.", "name_taken")
+
+
+def _apply(provider: Provider, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if name != "api_key":
+            setattr(provider, name, value)
+    if "api_key" in values:
+        provider.credential = secretbox.seal(values["api_key"]) if values["api_key"] else b""
+    provider.save()

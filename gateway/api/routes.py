@@ -1,0 +1,164 @@
+"""Routes of the workspace, with their targets: always sent and replaced as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.api.base import Conflict, ManagementView, listed, missing, printable, read
+from gateway.models import Provider, Route, Target
+from tenants.bodies import Body
+
+MAX_ROUTES, MAX_TARGETS = 500, 20
+
+
+class TargetBody(Body):
+    provider = serializers.CharField(
+        max_length=64, required=False, allow_null=True, default=None, help_text="Its name; null: whoever has the model."
+    )
+    model = serializers.CharField(
+        max_length=120, source="upstream_model", validators=[printable], help_text="As the provider is asked for it."
+    )
+    weight = serializers.IntegerField(
+        min_value=0, max_value=1_000_000, default=1, help_text="Share of the traffic; 0: only when others fail."
+    )
+    tier = serializers.ChoiceField(Target.Tier.choices, default="", allow_blank=True)
+
+
+class RouteBody(Body):
+    model = serializers.CharField(max_length=120, validators=[printable], help_text="The name that apps ask for.")
+    strategy = serializers.ChoiceField(Route.Strategy.choices, default=Route.Strategy.FALLBACK)
+    hedge_after_ms = serializers.IntegerField(
+        allow_null=True,
+        default=None,
+        min_value=1,
+        max_value=600_000,
+        help_text="Ask the next target, too, when the first has not begun to answer by then; null: never.",
+    )
+    targets = TargetBody(many=True, allow_empty=False, max_length=MAX_TARGETS)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        targets = attrs["targets"]
+        ways = [(target["provider"], target["upstream_model"]) for target in targets]
+        for at, way in enumerate(ways):
+            if way in ways[:at]:
+                raise ValidationError({"targets": {at: ["This target is there twice."]}})
+        if attrs["strategy"] == Route.Strategy.WEIGHTED and not any(target["weight"] for target in targets):
+            raise ValidationError({"targets": "A weighted route needs a target whose weight is above 0."})
+        if attrs["strategy"] == Route.Strategy.COMPLEXITY:
+            tiers = {target["tier"] for target in targets}
+            if not {"simple", "complex"} <= tiers:
+                raise ValidationError(
+                    {"targets": "A route by complexity needs a target of tier “simple” and one of tier “complex”."}
+                )
+        return attrs
+
+
+class RouteListSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField()
+    data = RouteBody(many=True)
+
+
+def shown(route: Route) -> dict[str, Any]:
+    """`route` with its targets and their providers."""
+    return {
+        "model": route.model,
+        "strategy": route.strategy,
+        "hedge_after_ms": route.hedge_after_ms,
+        "targets": [
+            {
+                "provider": target.provider.name if target.provider else None,
+                "model": target.upstream_model,
+                "weight": target.weight,
+                "tier": target.tier,
+            }
+            for target in route.targets.all()
+        ],
+    }
+
+
+class RoutesView(ManagementView):
+    """The workspace's routes, by name."""
+
+    @extend_schema(operation_id="list_routes", responses=RouteListSerializer)
+    def get(self, request: Request) -> Response:
+        with self.reading():
+            return Response(listed([shown(route) for route in _routes()]))
+
+    @extend_schema(operation_id="make_route", request=RouteBody, responses={201: RouteBody})
+    def post(self, request: Request) -> Response:
+        values = read(RouteBody(data=request.data))
+        with self.changing():
+            if Route.objects.filter(model=values["model"]).exists():
+                raise Conflict(f"There is a route “{values['model']}” already; PUT replaces it.", "name_taken")
+            if Route.objects.count() >= MAX_ROUTES:
+                raise Conflict(f"A workspace has {MAX_ROUTES} routes at most.", "limit_reached")
+            after = _save(Route(model=values["model"]), values)
+            self.record("route.created", values["model"], after=after)
+        return Response(after, status=201)
+
+
+class RouteView(ManagementView):
+    """One route, by the name that apps ask for."""
+
+    @extend_schema(operation_id="read_route", responses=RouteBody)
+    def get(self, request: Request, model: str) -> Response:
+        with self.reading():
+            return Response(shown(_find(model)))
+
+    @extend_schema(operation_id="replace_route", request=RouteBody, responses=RouteBody)
+    def put(self, request: Request, model: str) -> Response:
+        """Strategy, hedge and targets, all of them. `model` may be left out; it cannot be changed."""
+        body = request.data
+        values = read(RouteBody(data={"model": model, **body} if isinstance(body, dict) else body))
+        if values["model"] != model:
+            raise ValidationError({"model": "A route keeps its name. Make another one, and delete this."})
+        with self.changing():
+            route = _find(model)
+            before = shown(route)
+            after = _save(route, values)
+            self.record("route.replaced", model, before=before, after=after)
+        return Response(after)
+
+    @extend_schema(operation_id="delete_route", request=None, responses={204: None})
+    def delete(self, request: Request, model: str) -> Response:
+        with self.changing():
+            route = _find(model)
+            self.record("route.deleted", model, before=shown(route))
+            route.delete()
+        return Response(status=204)
+
+
+def _routes() -> QuerySet[Route]:
+    return Route.objects.prefetch_related("targets__provider")
+
+
+def _find(model: str) -> Route:
+    # Postgres refuses some of what a path may hold: a zero byte, half a character.
+    route = _routes().filter(model=model).first() if model.isprintable() else None
+    if route is None:
+        raise missing("route", model)
+    return route
+
+
+def _save(route: Route, values: dict[str, Any]) -> dict[str, Any]:
+    """The route as it is then. Raises ValidationError for a provider that does not exist."""
+    providers = {provider.name: provider for provider in Provider.objects.all()}
+    for at, target in enumerate(values["targets"]):
+        if target["provider"] is not None and target["provider"] not in providers:
+            why = f"There is no provider “{target['provider']}” here."
+            raise ValidationError({"targets": {at: {"provider": [why]}}})
+    route.strategy, route.hedge_after_ms = values["strategy"], values["hedge_after_ms"]
+    route.save()
+    route.targets.all().delete()
+    Target.objects.bulk_create(
+        Target(route=route, position=position, **{**target, "provider": providers.get(target["provider"])})
+        for position, target in enumerate(values["targets"])
+    )
+    return shown(_find(route.model))

@@ -1,0 +1,81 @@
+"""`WS /ws/chat`: chat over a WebSocket, one question at a time, on the same pipeline as every other.
+
+The key comes with the handshake (Authorization, x-api-key) or, from browsers, which cannot send headers there, as the
+subprotocols `nexus` and the key itself. Cookies mean nothing here, so no other site can speak for its visitors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from gateway import admission, pipeline, runtime
+from gateway.dialects import socket_chat
+from gateway.errors import GatewayError, InvalidRequest, PayloadTooLarge, TooManyRequests
+
+logger = logging.getLogger(__name__)
+
+SUBPROTOCOL = "nexus"
+REFUSED = 4401
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    _answering: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        offered = self.scope.get("subprotocols") or []
+        self._headers: dict[bytes, bytes] = dict(self.scope["headers"])
+        if SUBPROTOCOL in offered:
+            key = next((word for word in offered if word.startswith("nk-")), "")
+            self._headers.setdefault(b"x-api-key", key.encode("latin-1", "replace"))
+        # A client is not told the reason of a refusal that comes before the handshake.
+        await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        try:
+            await admission.authenticate(await runtime.current(), self._headers)
+        except GatewayError as error:
+            await self._say(socket_chat.render_error(error, admission.request_id_of(self._headers)))
+            await self.close(REFUSED)
+
+    async def disconnect(self, code: int) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+        # Each question has an id of its own, whatever the handshake said.
+        request_id = admission.new_id()
+        try:
+            if text_data is None:
+                raise InvalidRequest("Send JSON as text, such as {“message”: “Hello”}.")
+            if self._answering is not None and not self._answering.done():
+                raise TooManyRequests("One question at a time: wait for “done”, or open another socket.")
+            body = text_data.encode("utf-8", "surrogatepass")
+            if len(body) > settings.MAX_BODY_BYTES:
+                raise PayloadTooLarge(f"A message may have up to {settings.MAX_BODY_BYTES:,} bytes.")
+        except GatewayError as error:
+            await self._say(socket_chat.render_error(error, request_id))
+            return
+        self._answering = asyncio.create_task(self._answer(body, request_id))
+
+    async def _answer(self, body: bytes, request_id: str) -> None:
+        try:
+            incoming = admission.Incoming(socket_chat, self._headers, body, request_id)
+            reply = await pipeline.answer(await runtime.current(), incoming)
+            if isinstance(reply.body, bytes):
+                await self._say(reply.body)
+                return
+            async for lines in reply.body:
+                await self._say(lines)
+        except GatewayError as error:
+            await self._say(socket_chat.render_error(error, request_id))
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            failure = GatewayError("The gateway failed on this request; its log has the request id.")
+            await self._say(socket_chat.render_error(failure, request_id))
+
+    async def _say(self, lines: bytes) -> None:
+        for line in lines.decode().splitlines():
+            await self.send(line)

@@ -1,0 +1,76 @@
+"""Who calls the management API: an API key, checked against the database, and the scope that it needs.
+
+The same answers as on the data plane: 401 for a key that is no good, 403 for a suspended workspace or a missing scope.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from tenants import keys
+from tenants.models import ApiKey, Tenant
+
+ADMIN = "admin"
+NEEDS_ADMIN = (
+    "This API key may not manage the workspace: it lacks the scope “admin”. Send one that has it; who runs this gateway"
+    " can add the scope to a key."
+)
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`request.auth` is the ApiKey, with its tenant. No person is logged in: `request.user` is None."""
+
+    def authenticate(self, request: Request) -> tuple[None, ApiKey]:
+        parts = keys.parse(_text_of(request))
+        key = parts and ApiKey.objects.select_related("tenant").filter(public_id=parts.public_id).first()
+        if not parts or not key or not hmac.compare_digest(bytes(key.secret_sha256), parts.secret_sha256):
+            raise _invalid()
+        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= timezone.now()):
+            raise _invalid()
+        if key.tenant.status != Tenant.Status.ACTIVE:
+            raise PermissionDenied("This workspace is suspended. Its owner can contact support.", "tenant_suspended")
+        return None, key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Without one, DRF makes a 403 of each 401."""
+        return "Bearer"
+
+
+def _text_of(request: Request) -> str:
+    authorization: str = request.META.get("HTTP_AUTHORIZATION", "")
+    if authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip()
+    if key := request.META.get("HTTP_X_API_KEY"):
+        return str(key).strip()
+    raise NotAuthenticated("No API key. Send it as “Authorization: Bearer nk-…”.", "missing_api_key")
+
+
+def _invalid() -> AuthenticationFailed:
+    return AuthenticationFailed("This API key is not valid: it is unknown, expired or revoked.", "invalid_api_key")
+
+
+class MayManage(BasePermission):
+    message = NEEDS_ADMIN
+    code = "forbidden"
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return ADMIN in request.auth.scopes
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    """What /api/docs/ says of it."""
+
+    target_class = "tenants.authentication.KeyAuthentication"
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key with the scope “admin”: nk-…"}
