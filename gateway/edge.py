@@ -69,30 +69,22 @@ class Edge:
         """Sends the reply, or the error; ends early when the client leaves."""
         watch = Watch(receive)
         try:
-            await send_reply(await self._caught(serve, scope, receive, watch), send)
-        except Gone:
-            return
+            try:
+                reply = await serve(scope, receive, watch)
+            except GatewayError as error:
+                reply = _refusal(scope, error)
+            except Gone:
+                return
+            except Exception:
+                logger.exception("request %s failed at the edge", _request_id(scope))
+                reply = _refusal(scope, GatewayError("The gateway failed on this request; its log has the request id."))
+            await send_reply(reply, send)
         except asyncio.CancelledError:
             # Its call goes on, or is stopped, and is settled in a task of its own.
             if not watch.left:
                 raise
         finally:
             watch.end()
-
-    async def _caught(
-        self, serve: Callable[[Scope, Receive, Watch], Awaitable[Reply]], scope: Scope, receive: Receive, watch: Watch
-    ) -> Reply:
-        try:
-            return await serve(scope, receive, watch)
-        except GatewayError as error:
-            failure = error
-        except (Gone, asyncio.CancelledError):
-            raise
-        except Exception:
-            logger.exception("request %s failed at the edge", _request_id(scope))
-            failure = GatewayError("The gateway failed on this request; its log has the request id.")
-        view = EDGE_PATHS.get(scope["path"])
-        return answers.refusal(failure, view.dialect if view else passthrough.Dialect, _request_id(scope))
 
     async def _serve(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] != "POST":
@@ -213,6 +205,11 @@ class Upload:
             self._ended = True
             self._watch.begin(self._request)
         return bytes(message.get("body", b""))
+
+
+def _refusal(scope: Scope, error: GatewayError) -> Reply:
+    view = EDGE_PATHS.get(scope["path"])
+    return answers.refusal(error, view.dialect if view else passthrough.Dialect, _request_id(scope))
 
 
 def _request_id(scope: Scope) -> str:

@@ -65,6 +65,8 @@ class Gateway:
         self.tasks = Tasks()
         self.flights = Flights(self.tasks)
         self.latencies = Latencies()
+        # What routing looks at.
+        self.signals = Signals(self.latencies.of, self.prices)
         self.breakers = Breakers(self.redis, self._announce)
         self.slots = Slots(self.redis)
         self.claims = Claims(self.redis)
@@ -126,11 +128,6 @@ class Gateway:
             self._accounts[principal.public_id] = account
         return account
 
-    @property
-    def signals(self) -> Signals:
-        """What routing looks at."""
-        return Signals(self.latencies.of, self.prices)
-
     async def _load_principal(self, public_id: str) -> Principal | None:
         return await plans.load_principal(self.pool, public_id)
 
@@ -150,6 +147,7 @@ class Gateway:
     async def _load_prices(self) -> None:
         try:
             self.prices = await pricing.fetch_book(self.pool)
+            self.signals = Signals(self.latencies.of, self.prices)
         except Exception as error:
             logger.warning("price overrides could not be read, the catalog's prices apply: %s", error)
 

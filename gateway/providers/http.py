@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import email.utils
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -33,6 +32,30 @@ def openai_error(body: dict[str, Any]) -> dict[str, Any]:
     return error if isinstance(error, dict) else {"message": error or body.get("message") or body.get("detail")}
 
 
+class _Faults:
+    """What goes wrong on the way, as a ProviderError. A class, since a generator would cost each call more."""
+
+    __slots__ = ("_config", "_timeout_s")
+
+    def __init__(self, config: ProviderConfig, timeout_s: float) -> None:
+        self._config = config
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        name = self._config.name
+        if isinstance(error, TimeoutError):
+            raise ProviderTimedOut(f"{name} did not answer within {self._timeout_s:g} s.", provider=name) from error
+        if isinstance(error, PrivateAddress) or isinstance(getattr(error, "__cause__", None), PrivateAddress):
+            raise private(self._config) from error
+        if isinstance(error, aiohttp.ClientError | OSError | ValueError):
+            raise ProviderFailed(
+                f"{name} could not be reached or broke off: {type(error).__name__}.", provider=name
+            ) from error
+
+
 class Http:
     """`read_error` tells what an API's refusals look like. Tenants' own providers are called through `public`."""
 
@@ -51,51 +74,54 @@ class Http:
 
     async def fetch(self, config: ProviderConfig, url: str, headers: dict[str, str], payload: dict[str, Any]) -> bytes:
         """The whole body of a 200. Raises ProviderError."""
-        async with self.post(config, url, headers, payload) as response:
-            return await whole_body(response, config)
+        with _Faults(config, self._timeout_s(config)):
+            response = await self._post(config, url, headers, payload)
+            try:
+                return await whole_body(response, config)
+            finally:
+                response.release()
 
     async def events(
         self, config: ProviderConfig, url: str, headers: dict[str, str], payload: dict[str, Any]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """The data of each server-sent event of a 200. Raises ProviderError."""
-        async with self.post(config, url, headers, payload) as response:
-            if response.content_type == "application/json":
-                raise ProviderFailed(f"{config.name} answered a stream with one JSON text.", provider=config.name)
-            async for data in _events(response.content, config.name):
-                yield data
+        with _Faults(config, self._timeout_s(config)):
+            response = await self._post(config, url, headers, payload)
+            try:
+                if response.content_type == "application/json":
+                    raise ProviderFailed(f"{config.name} answered a stream with one JSON text.", provider=config.name)
+                async for data in _events(response.content, config.name):
+                    yield data
+            finally:
+                # Not to be used again unless it was read to its end.
+                response.release()
 
-    @contextlib.asynccontextmanager
-    async def post(
+    async def _post(
         self, config: ProviderConfig, url: str, headers: dict[str, str], payload: dict[str, Any]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The response once its status is 200; all else, and what breaks later, becomes a ProviderError."""
-        headers = {"Content-Type": "application/json", **headers}
+    ) -> aiohttp.ClientResponse:
+        """The response once its status is 200; the caller releases it."""
         try:
             body = orjson.dumps(payload)
         except TypeError:
             raise Untranslatable("so deep a nesting", provider=config.name) from None
-        first_byte_timeout_s = config.first_byte_timeout_s or self._first_byte_timeout_s
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                async with asyncio.timeout(first_byte_timeout_s):
-                    response = await stack.enter_async_context(
-                        self.session_for(config, url).post(url, data=body, headers=headers, allow_redirects=False)
-                    )
-                if response.status != 200:
-                    raise await self.refusal(response, config)
-                yield response
-        except TimeoutError as error:
-            raise ProviderTimedOut(
-                f"{config.name} did not answer within {first_byte_timeout_s:g} s.", provider=config.name
-            ) from error
-        except PrivateAddress as error:
-            raise private(config) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if isinstance(error.__cause__, PrivateAddress):
-                raise private(config) from error
-            raise ProviderFailed(
-                f"{config.name} could not be reached or broke off: {type(error).__name__}.", provider=config.name
-            ) from error
+        post = self.session_for(config, url).post(
+            url, data=body, headers={"Content-Type": "application/json", **headers}, allow_redirects=False
+        )
+        if config.first_byte_timeout_s is None:
+            # The session's own timeout.
+            response = await post
+        else:
+            async with asyncio.timeout(config.first_byte_timeout_s):
+                response = await post
+        if response.status != 200:
+            try:
+                raise await self.refusal(response, config)
+            finally:
+                response.release()
+        return response
+
+    def _timeout_s(self, config: ProviderConfig) -> float:
+        return config.first_byte_timeout_s or self._first_byte_timeout_s
 
     def session_for(self, config: ProviderConfig, url: str) -> aiohttp.ClientSession:
         """Raises PrivateAddress."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +12,9 @@ from gateway.errors import ProviderFailed, Untranslatable
 from gateway.providers.http import Http
 from gateway.providers.vendors import VENDORS
 from gateway.types import ProviderConfig
+
+# The response's end comes with the stream's, or else this soon.
+END_S = 0.05
 
 
 class OpenAI:
@@ -22,10 +27,12 @@ class OpenAI:
 
     async def stream(self, config: ProviderConfig, payload: dict[str, Any]) -> AsyncIterator[bytes]:
         url, headers = endpoint(config, "chat/completions", payload["model"])
-        async for data in self._http.events(config, url, headers, adapted(config, payload)):
-            if data == b"[DONE]":
-                return
-            yield data
+        async with contextlib.aclosing(self._http.events(config, url, headers, adapted(config, payload))) as events:
+            async for data in events:
+                if data == b"[DONE]":
+                    await _read_out(events)
+                    return
+                yield data
         raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
 
     async def embed(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:
@@ -33,6 +40,14 @@ class OpenAI:
         if VENDORS[config.kind].strict:
             payload = {**payload, "encoding_format": "base64"}
         return await self._http.fetch(config, url, headers, payload)
+
+
+async def _read_out(events: AsyncIterator[bytes]) -> None:
+    """What is left is the end of the response: then its connection can be used again."""
+    with contextlib.suppress(TimeoutError, ProviderFailed):
+        async with asyncio.timeout(END_S):
+            async for _ in events:
+                pass
 
 
 def endpoint(config: ProviderConfig, path: str, model: str = "") -> tuple[str, dict[str, str]]:
