@@ -73,20 +73,26 @@ def outcomes(model: str, since: dt.datetime) -> list[Outcome]:
             prompt=Sum("prompt_tokens"),
             completion=Sum("completion_tokens"),
             cost=Sum("cost_usd"),
-            unpriced=Count("id", filter=Q(cost_usd=None)),
+            unpriced=Count("id", filter=~failed & Q(cost_usd=None)),
         )
         .order_by("-requests", "variant", "by_provider", "by_model")[:MAX_VARIANTS]
     )
     return [
         Outcome(
-            row["variant"] or None,
-            row["by_provider"] or None,
-            row["by_model"] or None,
-            *(row[name] for name in ("requests", "errors", "hits", "misses", "mean", "p50", "p95")),
-            row["prompt"],
-            row["completion"],
-            row["cost"] or Decimal(0),
-            row["unpriced"],
+            variant=row["variant"] or None,
+            provider=row["by_provider"] or None,
+            upstream_model=row["by_model"] or None,
+            requests=row["requests"],
+            errors=row["errors"],
+            hits=row["hits"],
+            misses=row["misses"],
+            mean_latency_ms=row["mean"],
+            p50_latency_ms=row["p50"],
+            p95_latency_ms=row["p95"],
+            prompt_tokens=row["prompt"],
+            completion_tokens=row["completion"],
+            cost_usd=row["cost"] or Decimal(0),
+            unpriced=row["unpriced"],
         )
         for row in rows
     ]

@@ -22,6 +22,7 @@ from django.conf import settings
 from gateway.breaker import Breakers
 from gateway.errors import ProviderError, ProviderFailed, Unavailable, Untranslatable
 from gateway.providers.base import Provider
+from gateway.providers.vendors import VENDORS
 from gateway.slots import Slots
 from gateway.types import Call, Candidate
 
@@ -254,10 +255,12 @@ def upstream_payload(candidate: Candidate, call: Call) -> dict[str, Any]:
 
 def _bound(payload: dict[str, Any], tokens: int, candidate: Candidate) -> None:
     named = [name for name in ("max_completion_tokens", "max_tokens") if payload.get(name) is not None]
-    if not named:
+    if not named and candidate.provider.kind in VENDORS:
         # OpenAI's reasoning models refuse the old name, many compatible servers do not know the new one.
-        is_openai = candidate.provider.kind == "openai" and "api.openai.com" in candidate.provider.base_url
+        base_url = candidate.provider.base_url or VENDORS[candidate.provider.kind].base_url
+        is_openai = "api.openai.com" in base_url
         named = ["max_completion_tokens" if is_openai else "max_tokens"]
+    named = named or ["max_tokens"]
     for name in named:
         payload[name] = min(payload.get(name) or tokens, tokens)
 

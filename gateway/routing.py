@@ -16,7 +16,7 @@ from django.conf import settings
 
 from billing import pricing
 from gateway import complexity
-from gateway.errors import Forbidden, ModelNotFound
+from gateway.errors import Forbidden, InvalidRequest, ModelNotFound
 from gateway.setups import RouteSetup, Setup, TargetSetup
 from gateway.setups import configure_provider as configure_provider
 from gateway.types import Candidate, ChatRequest, Plan, ProviderConfig
@@ -36,7 +36,7 @@ class Signals(NamedTuple):
 
 
 def plan(setup: Setup, principal: Principal, request: ChatRequest, signals: Signals) -> Plan:
-    """Raises Forbidden, ModelNotFound."""
+    """Raises Forbidden, InvalidRequest, ModelNotFound."""
     model = request.model
     if principal.allowed_models and model not in principal.allowed_models:
         raise Forbidden(
@@ -141,13 +141,19 @@ def _drawn(text: str, total: int) -> int:
 
 
 def subject_of(request: ChatRequest) -> str:
-    """Who sticks to a target: the end user if the app names one, else the conversation by its first question."""
+    """Who sticks to a target: the end user if the app names one, else the conversation by its first question.
+
+    Raises InvalidRequest.
+    """
     payload = request.payload
     for name in ("user", "safety_identifier"):
         if isinstance(payload.get(name), str) and payload[name]:
             return str(payload[name])
     first = next((message for message in payload["messages"] if message.get("role") == "user"), None)
-    return orjson.dumps(first).decode()
+    try:
+        return orjson.dumps(first).decode()
+    except TypeError:
+        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
 
 
 def _fastest(setup: Setup, route: RouteSetup, request: ChatRequest, signals: Signals) -> Plan:

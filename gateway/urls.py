@@ -1,10 +1,16 @@
-"""The data plane's paths. The edge serves those of `EDGE_PATHS` itself; Django has them too, for `runserver`."""
+"""The data plane's paths, and its management API's. The edge serves `EDGE_PATHS` itself; Django has them too, for
+`runserver`."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from gateway import views
+from gateway import explain, views
+from gateway.api.calls import CallSettingsView
+from gateway.api.providers import ProvidersView, ProviderView
+from gateway.api.results import ResultsView
+from gateway.api.routes import RoutesView, RouteView
+from gateway.api.trial import TrialView
 
 CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
     "/v1/chat/completions": views.ChatCompletionsView,
@@ -17,7 +23,11 @@ CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
 }
 
 # Beside chat, what the edge serves without Django's own handler.
-EDGE_PATHS: dict[str, type[views.DataPlaneView]] = {**CHAT_PATHS, "/v1/embeddings": views.EmbeddingsView}
+EDGE_PATHS: dict[str, type[views.DataPlaneView]] = {
+    **CHAT_PATHS,
+    "/v1/embeddings": views.EmbeddingsView,
+    "/api/routing/explain": explain.ExplainView,
+}
 
 urlpatterns = [
     *(path(at.removeprefix("/"), view.as_view()) for at, view in EDGE_PATHS.items()),
@@ -25,4 +35,11 @@ urlpatterns = [
     path("v1/models", views.ModelsView.as_view()),
     path("v1/models/<path:model>", views.ModelsView.as_view()),
     path("v1/usage", views.UsageView.as_view()),
+    path("api/providers", ProvidersView.as_view()),
+    path("api/providers/<slug:name>", ProviderView.as_view()),
+    path("api/providers/<slug:name>/test", TrialView.as_view()),
+    path("api/routes", RoutesView.as_view()),
+    path("api/routes/<path:model>", RouteView.as_view()),
+    path("api/call-settings", CallSettingsView.as_view()),
+    path("api/routing/results", ResultsView.as_view()),
 ]

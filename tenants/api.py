@@ -28,6 +28,9 @@ class RegisterSerializer(serializers.Serializer[Any]):
     password = serializers.CharField(
         max_length=128, required=False, trim_whitespace=False, help_text="For logging in on the dashboard."
     )
+    admin = serializers.BooleanField(
+        required=False, help_text="Whether the key may manage providers and routes, too: such a key is not for apps."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "password" in attrs:

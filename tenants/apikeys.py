@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from django.db import transaction
@@ -31,13 +32,19 @@ def issue(
     *,
     name: str = "default",
     created_by: User | None = None,
+    scopes: Sequence[str] = (),
     ip: str | None = None,
     **limits: int | None,
 ) -> Issued:
     secret = keys.new_secret()
     with transaction.atomic():
         key = ApiKey.objects.create(
-            tenant=tenant, name=name, secret_sha256=keys.digest(secret), created_by=created_by, **limits
+            tenant=tenant,
+            name=name,
+            secret_sha256=keys.digest(secret),
+            scopes=list(scopes),
+            created_by=created_by,
+            **limits,
         )
         audit.record("key.issued", tenant=tenant, actor=created_by, target=str(key), ip=ip)
     return Issued(key, keys.render(key.public_id, secret))

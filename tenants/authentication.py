@@ -21,8 +21,8 @@ from tenants.models import ApiKey, Tenant
 
 ADMIN = "admin"
 NEEDS_ADMIN = (
-    "This API key may not manage the workspace: it lacks the scope “admin”. Send one that has it; who runs this gateway"
-    " can add the scope to a key."
+    "This API key may not manage the workspace: it lacks the scope “admin”. Send one that has it: that of a workspace"
+    " registered with “admin”: true, or one to which the gateway's operator has given the scope."
 )
 
 
@@ -73,4 +73,8 @@ class KeyScheme(OpenApiAuthenticationExtension):
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An API key with the scope “admin”: nk-…"}
+        return {"type": "http", "scheme": "bearer", "description": "An API key: nk-…"}
+
+
+# The same for views that authenticate in the pipeline.
+KEY: list[Any] = [{KeyScheme.name: []}]

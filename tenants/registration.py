@@ -27,8 +27,13 @@ def check_password(password: str, email: str) -> None:
     validate_password(password, User(email=email))
 
 
-def register(email: str, *, password: str | None = None, name: str = "", ip: str | None = None) -> Registered:
-    """Raises EmailTaken. Email and password must have been validated. Without a password nobody can log in yet."""
+def register(
+    email: str, *, password: str | None = None, name: str = "", admin: bool = False, ip: str | None = None
+) -> Registered:
+    """Raises EmailTaken. Email and password must have been validated. Without a password nobody can log in yet.
+
+    `admin`: the key may manage the workspace, too.
+    """
     email = email.strip().lower()
     with transaction.atomic():
         try:
@@ -38,5 +43,5 @@ def register(email: str, *, password: str | None = None, name: str = "", ip: str
             raise EmailTaken(f"There is an account for {email} already. Log in to create another key.") from None
         workspace = name.strip() or email.partition("@")[0]
         tenant = provisioning.create_tenant(name=workspace[:120], email=email, owner=user, ip=ip)
-        issued = apikeys.issue(tenant, created_by=user, ip=ip)
+        issued = apikeys.issue(tenant, created_by=user, scopes=["admin"] if admin else [], ip=ip)
     return Registered(user, tenant, issued)

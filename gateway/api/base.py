@@ -42,17 +42,20 @@ class ManagementView(APIView):
     def changing(self) -> Iterator[None]:
         """One change of a tenant at a time, whole or not at all; every process learns of it."""
         tenant = self.key.tenant
-        with schema_of(tenant), transaction.atomic():
-            # Two at once would both find a name free, or the last place of a limit.
-            Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-            try:
+        try:
+            with schema_of(tenant), transaction.atomic():
+                # Two at once would both find a name free, or the last place of a limit.
+                Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
                 yield
-            except IntegrityError as error:
-                raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
-            revocations.publish(f"tenant:{tenant.pk}")
+                revocations.publish(f"tenant:{tenant.pk}")
+        except IntegrityError as error:
+            # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
+            raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
 
     def record(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
-        """`before` and `after` as the API shows them: without a credential."""
+        """`before` and `after` as the API shows them: without a credential. What changes nothing leaves no row."""
+        if before == after:
+            return
         audit.record(
             action,
             tenant=self.key.tenant,
@@ -82,5 +85,3 @@ def missing(what: str, name: str) -> NotFound:
 def printable(value: str) -> None:
     if not value.isprintable():
         raise serializers.ValidationError("Only printable characters.")
-
-

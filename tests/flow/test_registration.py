@@ -212,3 +212,15 @@ def test_a_wrong_login_does_not_tell_what_was_wrong(alice: Workspace) -> None:
         for email in (alice.owner.email, address())
     ]
     assert all(b"Please enter a correct" in page for page in pages)
+
+
+def test_a_key_that_may_manage_is_made_only_when_it_is_asked_for() -> None:
+    scopes = []
+    for more in ({}, {"admin": False}, {"admin": True}):
+        answer = Client().post(
+            "/api/register", json.dumps({"email": address(), **more}), content_type="application/json"
+        )
+        parts = keys.parse(answer.json()["api_key"])
+        assert parts is not None
+        scopes.append(ApiKey.objects.get(public_id=parts.public_id).scopes)
+    assert scopes == [[], [], ["admin"]]

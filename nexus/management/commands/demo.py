@@ -80,7 +80,7 @@ class Command(BaseCommand):
             )
             if known.exists():
                 return text
-        return apikeys.issue(tenant, name="demo").text
+        return apikeys.issue(tenant, name="demo", scopes=["admin"]).text
 
 
 def write_private(path: Path, values: dict[str, str]) -> None:
