@@ -134,9 +134,9 @@ def cache_rules(defaults: CacheDefaults, headers: dict[bytes, bytes]) -> CacheRu
             threshold=defaults.threshold,
             ttl_s=defaults.ttl_s,
         )
-    mode = headers.get(b"x-nexus-cache", b"").decode("latin-1").strip().lower()
+    mode = headers.get(b"x-nexus-cache", b"semantic").decode("latin-1").strip().lower()
     control = headers.get(b"cache-control", b"").decode("latin-1").lower()
-    if mode not in {"", "off", "exact", "semantic"}:
+    if mode not in {"off", "exact", "semantic"}:
         raise InvalidRequest("X-Nexus-Cache must be off, exact or semantic.", param="X-Nexus-Cache")
     directives = _directives(control)
     bypass = mode == "off" or "no-store" in directives
@@ -186,8 +186,11 @@ def _threshold(headers: dict[bytes, bytes]) -> float:
 
 
 def _namespace(headers: dict[bytes, bytes]) -> str:
-    given = headers.get(b"x-nexus-cache-namespace", b"").decode("latin-1").strip()
-    if given and not _NAMESPACE.fullmatch(given):
+    if b"x-nexus-cache-namespace" not in headers:
+        return ""
+    given = headers[b"x-nexus-cache-namespace"].decode("latin-1").strip()
+    # An empty one is somebody's name that was lost on the way: not to be answered from the cache of all.
+    if not _NAMESPACE.fullmatch(given):
         raise InvalidRequest(
             "X-Nexus-Cache-Namespace must be 1 to 64 printable ASCII characters without spaces.",
             param="X-Nexus-Cache-Namespace",

@@ -10,7 +10,6 @@ import asyncio
 import dataclasses
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,11 +37,14 @@ class _State:
     """`open_until` on the monotonic clock; 0 is closed."""
 
     open_until: float = 0.0
-    cooldown_s: float = COOLDOWN_S
     # Calls that succeeded since a failure was last reported.
     successes: int = 0
     probing_until: float = 0.0
-    failed_at: deque[float] = dataclasses.field(default_factory=lambda: deque(maxlen=FAILURES_TO_OPEN))
+    # What this process counts for itself, while Redis is away.
+    window_from: float = 0.0
+    window_failures: int = 0
+    window_successes: int = 0
+    cooldown_s: float = 0.0
 
 
 class Breakers:
@@ -102,7 +104,6 @@ class Breakers:
         key = _key(candidate)
         state = self._states.setdefault(key, _State())
         now = time.monotonic()
-        state.failed_at.append(now)
         successes, state.successes = state.successes, 0
         state.probing_until = 0.0
         try:
@@ -141,9 +142,14 @@ class Breakers:
                 return
             state.cooldown_s = min(2 * state.cooldown_s, MAX_COOLDOWN_S)
         else:
-            recent = sum(now - at < WINDOW_S for at in state.failed_at)
-            if recent < FAILURES_TO_OPEN or recent < SHARE_TO_OPEN * (recent + successes):
+            if now - state.window_from > WINDOW_S:
+                state.window_from, state.window_failures, state.window_successes = now, 0, 0
+            state.window_failures += 1
+            state.window_successes += successes
+            calls = state.window_failures + state.window_successes
+            if state.window_failures < FAILURES_TO_OPEN or state.window_failures < SHARE_TO_OPEN * calls:
                 return
+            state.cooldown_s = COOLDOWN_S
         state.open_until = now + state.cooldown_s
         logger.warning("breaker of %s opens for %g s, in this process alone", key, state.cooldown_s)
 

@@ -203,8 +203,8 @@ class Dispatcher:
         self, first: Chunk, rest: AsyncIterator[bytes], candidate: Candidate, call: Call
     ) -> AsyncIterator[Chunk]:
         try:
-            yield first
             async with contextlib.aclosing(rest):  # type: ignore[type-var]
+                yield first
                 async for data in rest:
                     yield Chunk(data, loaded(data, candidate))
         except ProviderFailed:
@@ -221,7 +221,18 @@ class Dispatcher:
 def _close_late(task: asyncio.Task[Upstream]) -> None:
     """Whoever lost a race may have begun to answer in the same moment."""
     if not task.cancelled() and task.exception() is None and (chunks := task.result().chunks) is not None:
-        task.get_loop().create_task(chunks.aclose())  # type: ignore[attr-defined]
+        late = task.get_loop().create_task(_discard(chunks))
+        _DISCARDING.add(late)
+        late.add_done_callback(_DISCARDING.discard)
+
+
+_DISCARDING: set[asyncio.Task[None]] = set()
+
+
+async def _discard(chunks: AsyncIterator[Chunk]) -> None:
+    """A generator that was never begun has nothing to clean up, and so gives nothing back."""
+    async with contextlib.aclosing(chunks):  # type: ignore[type-var]
+        await anext(chunks)
 
 
 def _worse(known: ProviderError | None, error: ProviderError) -> ProviderError:

@@ -88,7 +88,7 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] != "POST":
-            raise MethodNotAllowed(f"{scope['method']} is not possible here; send a POST.")
+            raise MethodNotAllowed(scope["method"], ["POST"])
         view, headers = EDGE_PATHS[scope["path"]], dict(scope["headers"])
         request_id = scope["nexus.request_id"] = admission.request_id_of(headers)
         gateway = self._gateway or await self._start()
@@ -106,7 +106,7 @@ class Edge:
 
     async def _pass_on(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] not in passthrough.METHODS:
-            raise MethodNotAllowed(f"{scope['method']} is not possible here.")
+            raise MethodNotAllowed(scope["method"], passthrough.METHODS)
         headers = dict(scope["headers"])
         gateway = self._gateway or await self._start()
         principal = await admission.authenticate(gateway, headers)

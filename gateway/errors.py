@@ -19,6 +19,7 @@ GatewayError
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -62,6 +63,12 @@ class UnsupportedMediaType(GatewayError):
 
 class MethodNotAllowed(GatewayError):
     status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+    def __init__(self, method: str, allowed: Iterable[str]) -> None:
+        possible = ", ".join(sorted(allowed))
+        super().__init__(f"{method} is not possible here; {possible} is.")
+        # HTTP wants it with each 405.
+        self.extra_headers.append((b"allow", possible.encode()))
 
 
 class Unauthorized(GatewayError):

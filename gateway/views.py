@@ -23,6 +23,9 @@ from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFou
 from gateway.types import Call, Reply
 
 
+_METHODS = ("GET", "POST")
+
+
 class DataPlaneView(APIView):
     """Authenticates by API key in the pipeline, and answers errors in the dialect's envelope."""
 
@@ -35,10 +38,10 @@ class DataPlaneView(APIView):
         headers = headers_of(request)
         request_id = admission.request_id_of(headers)
         try:
-            handle = getattr(self, (request.method or "").lower(), None)
-            if request.method not in {"GET", "POST"} or handle is None:
-                raise MethodNotAllowed(f"{request.method} is not possible here.")
-            return response_of(await handle(request, headers, request_id))
+            possible = {name: getattr(self, name.lower()) for name in _METHODS if hasattr(self, name.lower())}
+            if request.method not in possible:
+                raise MethodNotAllowed(request.method or "", possible)
+            return response_of(await possible[request.method](request, headers, request_id))
         except GatewayError as error:
             return response_of(answers.refusal(error, self.dialect, request_id))
 

@@ -11,7 +11,7 @@ import orjson
 
 from gateway.dialects import openai_chat
 from gateway.dialects.responses_answer import Answer
-from gateway.dialects.responses_input import field, messages_of, text_of, unsupported
+from gateway.dialects.responses_input import among, field, messages_of, text_of, unsupported
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest
 
@@ -72,7 +72,7 @@ def parse(body: bytes) -> ChatRequest:
     sent = openai_chat.parse_object(body)
     for name, value in sent.items():
         harmless, instead = _REFUSED.get(name, ((value,), ""))
-        if value not in harmless:
+        if not among(value, harmless):
             raise unsupported(f"`{name}` is not possible here. {instead}", name)
     payload = {name: value for name, value in sent.items() if name not in _NOT_PASSED and value is not None}
     payload["messages"] = messages_of(sent)
@@ -174,7 +174,7 @@ _REASONING_HINTS: dict[str, tuple[Any, ...]] = {
 def _reasoning(sent: dict[str, Any]) -> dict[str, Any]:
     reasoning = _object(sent, "reasoning", frozenset({"effort", *_REASONING_HINTS}))
     for name, possible in _REASONING_HINTS.items():
-        if reasoning.get(name) not in possible:
+        if not among(reasoning.get(name), possible):
             names = ", ".join(str(value) for value in possible[1:])
             raise unsupported(f"`reasoning.{name}` can be {names} here.", f"reasoning.{name}")
     return _given({"reasoning_effort": reasoning.get("effort")})
@@ -215,7 +215,7 @@ def _tools(sent: dict[str, Any]) -> dict[str, Any]:
 def _function(tool: Any, at: str) -> dict[str, Any]:
     _check_is_function(tool, at)
     for name, harmless in _FUNCTION_REFUSED.items():
-        if tool.get(name) not in harmless:
+        if not among(tool.get(name), harmless):
             raise unsupported(f"`{at}.{name}` is not possible here.", f"{at}.{name}")
     function = _given({name: tool.get(name) for name in _FUNCTION_FIELDS})
     text_of(tool, "name", at)

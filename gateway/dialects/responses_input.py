@@ -23,6 +23,11 @@ def unsupported(message: str, param: str) -> InvalidRequest:
     return InvalidRequest(message, param=param, code="unsupported_parameter")
 
 
+def among(value: Any, values: tuple[Any, ...]) -> bool:
+    """As JSON has it, where neither 0 is false nor 1 true."""
+    return any(type(value) is type(one) and value == one for one in values)
+
+
 def field(value: Any, name: str, at: str) -> str:
     """The text that says what kind of thing an object is."""
     found = value.get(name) if isinstance(value, dict) else None
@@ -226,7 +231,7 @@ def _image(part: dict[str, Any], at: str) -> _Made:
 
 def _file(part: dict[str, Any], at: str) -> _Made:
     for name, harmless in (("file_url", (None,)), ("detail", (None, "auto"))):
-        if part.get(name) not in harmless:
+        if not among(part.get(name), harmless):
             raise unsupported(f"`{at}.{name}` is not possible here; send `file_data`.", f"{at}.{name}")
     names = ("file_data", "file_id", "filename")
     file = {name: text_of(part, name, at) for name in names if part.get(name) is not None}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any, ClassVar
 
 import anthropic
@@ -55,9 +54,17 @@ class Client:
     def leave(self, model: str) -> None:
         raise NotImplementedError
 
+    def close(self) -> None:
+        pass
+
 
 class Sdk(Client):
     """With all that an official SDK can do."""
+
+    sdk: openai.OpenAI | anthropic.Anthropic
+
+    def close(self) -> None:
+        self.sdk.close()
 
     def call_tools(self, model: str, *, streaming: bool) -> tuple[Any, str]:
         raise NotImplementedError
@@ -75,7 +82,9 @@ class OpenAIChat(Sdk):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.sdk = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS)
+        self.sdk: openai.OpenAI = openai.OpenAI(
+            base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS
+        )
 
     def ask(self, model: str, text: str) -> str:
         return self._create(model, [{"role": "user", "content": text}])
@@ -123,7 +132,9 @@ class OpenAIResponses(Sdk):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.sdk = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS)
+        self.sdk: openai.OpenAI = openai.OpenAI(
+            base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS
+        )
 
     def ask(self, model: str, text: str) -> str:
         return self.sdk.responses.create(model=model, input=text).output_text
@@ -148,7 +159,8 @@ class OpenAIResponses(Sdk):
             output = self.sdk.responses.create(**options).output
         calls: Any = [item for item in output if item.type == "function_call"]
         results = [{"type": "function_call_output", "call_id": call.call_id, "output": "Sun"} for call in calls]
-        second = self.sdk.responses.create(model=model, input=[question, *output, *results], tools=self.tools)
+        history: Any = [question, *output, *results]
+        second = self.sdk.responses.create(model=model, input=history, tools=self.tools)
         return json.loads(calls[0].arguments), second.output_text
 
     def show_picture(self, model: str) -> str:
@@ -166,7 +178,9 @@ class AnthropicMessages(Sdk):
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
-        self.sdk = anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, default_headers=HEADERS)
+        self.sdk: anthropic.Anthropic = anthropic.Anthropic(
+            base_url=url, api_key=key, max_retries=0, default_headers=HEADERS
+        )
 
     def ask(self, model: str, text: str) -> str:
         return self._create(model, [{"role": "user", "content": text}])
@@ -201,9 +215,7 @@ class AnthropicMessages(Sdk):
         return self._create(model, [{"role": "user", "content": [picture, {"type": "text", "text": "What is it?"}]}])
 
     def demand_tool(self, model: str) -> Any:
-        self._create(
-            model, [{"role": "user", "content": "Weather?"}], tools=self.tools, tool_choice={"type": "any"}
-        )
+        self._create(model, [{"role": "user", "content": "Weather?"}], tools=self.tools, tool_choice={"type": "any"})
 
     def _create(self, model: str, messages: Any, **more: Any) -> str:
         answer = self.sdk.messages.create(model=model, max_tokens=200, messages=messages, **more)
@@ -257,7 +269,7 @@ class SocketChat(Client):
             while "delta" in (said := json.loads(socket.recv(30))):
                 pieces.append(said["delta"])
         if error := said.get("error"):
-            raise (Refused if error["type"] == "invalid_request_error" else Failed)(error["message"])
+            raise (Failed if error["code"] == "provider_failed" else Refused)(error["message"])
         return pieces
 
     def leave(self, model: str) -> None:
@@ -273,7 +285,3 @@ class SocketChat(Client):
 _ERRORS: dict[int, type[Exception]] = {400: Refused, 502: Failed}
 SDKS: tuple[type[Sdk], ...] = (OpenAIChat, OpenAIResponses, AnthropicMessages)
 CLIENTS: tuple[type[Client], ...] = (*SDKS, SimpleChat, PromptChat, SocketChat)
-
-
-def fresh_text() -> str:
-    return f"How do I make tea number {uuid.uuid4().hex}?"

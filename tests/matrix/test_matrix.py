@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
 
-from analytics.models import UsageRecord
-from analytics.tasks import drain_usage
-from tenants.db import schema_of
 from tests.conftest import Workspace
-from tests.matrix.clients import CLIENTS, PIXEL, SDKS, Client, Sdk, fresh_text
-from tests.matrix.upstreams import UPSTREAMS, Upstream, make_workspace, running
+from tests.matrix.clients import CLIENTS, PIXEL, SDKS, Client, Sdk
+from tests.matrix.recorded import billed_to_who_left
+from tests.matrix.upstreams import UPSTREAMS, Upstream, make_workspace
 
 CALLERS = [upstream for upstream in UPSTREAMS if upstream.tools]
 of_client = pytest.mark.parametrize("kind", CLIENTS, ids=lambda kind: kind.dialect)
 of_sdk = pytest.mark.parametrize("kind", SDKS, ids=lambda kind: kind.dialect)
 by_each = pytest.mark.parametrize("upstream", UPSTREAMS, ids=lambda upstream: upstream.name)
 by_caller = pytest.mark.parametrize("upstream", CALLERS, ids=lambda upstream: upstream.name)
-
-
-@pytest.fixture(scope="module")
-def urls() -> Iterator[dict[str, str]]:
-    with running() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +34,69 @@ def workspace_of(database: None, urls: dict[str, str]) -> Callable[[str], Worksp
     return find
 
 
-@pytest.fixture(scope="module")
-def connect(
-    server: str, workspace_of: Callable[[str], Workspace]
-) -> Iterator[Callable[[type[Client]], Client]]:
-    with contextlib.ExitStack() as stack:
-        made: dict[type[Client], Client] = {}
+@pytest.fixture
+def client(server: str, workspace_of: Callable[[str], Workspace], kind: type[Client]) -> Iterator[Client]:
+    with contextlib.closing(kind(server, workspace_of(kind.dialect).key)) as client:
+        yield client
 
-        def find(kind: type[Client]) -> Client:
-            if kind not in made:
-                made[kind] = kind(server, workspace_of(kind.dialect).key)
-                if isinstance(made[kind], Sdk):
-                    stack.callback(made[kind].close)
-            return made[kind]
 
-        yield find
+@by_each
+@of_client
+def test_a_question_is_answered(client: Client, upstream: Upstream) -> None:
+    text = uuid.uuid4().hex
+    assert text in client.ask(upstream.plain, text)
+
+
+@by_each
+@of_client
+def test_a_stream_comes_in_pieces(client: Client, upstream: Upstream) -> None:
+    text = uuid.uuid4().hex
+    pieces = client.stream(upstream.plain, text)
+    assert len(pieces) > 2 and text in "".join(pieces)
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
+@by_caller
+@of_sdk
+def test_tools_are_called_and_their_results_used(client: Sdk, upstream: Upstream, *, streaming: bool) -> None:
+    arguments, text = client.call_tools(upstream.tools, streaming=streaming)
+    assert arguments in ({"city": "Paris"}, {"city": "Oslo"}) and "Sun" in text
+
+
+@by_each
+@of_sdk
+def test_a_picture_reaches_the_provider(client: Sdk, upstream: Upstream, urls: dict[str, str]) -> None:
+    assert client.show_picture(upstream.plain)
+    if upstream.application:
+        assert PIXEL in httpx2.get(f"{urls[upstream.name]}/calls").text
+
+
+@by_each
+@of_sdk
+def test_what_a_provider_refuses_is_the_apps_error(client: Sdk, upstream: Upstream) -> None:
+    with pytest.raises(client.refused, match=upstream.refusal):
+        client.demand_tool(upstream.refused)
+
+
+@by_caller
+@pytest.mark.parametrize("kind", [kind for kind in CLIENTS if kind not in SDKS], ids=lambda kind: kind.dialect)
+def test_so_it_is_where_there_is_no_sdk(client: Client, upstream: Upstream) -> None:
+    with pytest.raises(client.refused, match=upstream.refusal):
+        client.ask(upstream.refused, "Hello")
+
+
+@by_each
+@of_client
+def test_an_overloaded_provider_has_failed(client: Client, upstream: Upstream) -> None:
+    with pytest.raises(client.failed, match=upstream.failure):
+        client.ask(upstream.overloaded, "Hello")
+
+
+@by_each
+@of_client
+def test_who_leaves_midstream_is_recorded(
+    client: Client, upstream: Upstream, workspace_of: Callable[[str], Workspace]
+) -> None:
+    client.leave(upstream.endless)
+    workspace = workspace_of(client.dialect)
+    assert billed_to_who_left(workspace, client.dialect, upstream.endless) > 0

@@ -1,0 +1,1 @@
+"""What /api/schema/ says of the data plane, whose views DRF cannot look into."""
