@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 
 import orjson
 
-from billing.quota import Quota, RedisAway, Settlement
+from billing.quota import Quota, RedisAway, Settlement, compact
 from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class Settler:
             self._remember(settlement.without_answer())
 
     def remember_hit(self, stream: str, event: bytes, meta: bytes) -> None:
-        self._remember(Appended(stream, event, meta))
+        self._remember(Appended(stream, compact(event), compact(meta)))
 
     async def run(self) -> None:
         while True:

@@ -7,6 +7,7 @@ subprotocols `nexus` and the key itself. Cookies mean nothing here, so no other 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -67,8 +68,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
             if isinstance(reply.body, bytes):
                 await self._say(reply.body)
                 return
-            async for lines in reply.body:
-                await self._say(lines)
+            # Who gets no further stops listening at once, not when the iterator happens to be collected.
+            async with contextlib.aclosing(reply.body) as stream:  # type: ignore[type-var]
+                async for lines in stream:
+                    await self._say(lines)
         except GatewayError as error:
             await self._say(socket_chat.render_error(error, request_id))
         except Exception:
@@ -77,5 +80,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             await self._say(socket_chat.render_error(failure, request_id))
 
     async def _say(self, lines: bytes) -> None:
-        for line in lines.decode().splitlines():
-            await self.send(line)
+        # The client left: `disconnect` comes next, and ends the answer.
+        with contextlib.suppress(OSError):
+            for line in lines.rstrip(b"\n").split(b"\n"):
+                await self.send(line.decode())

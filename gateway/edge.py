@@ -6,6 +6,7 @@ Everything else (web pages, admin, management API) passes through to Django unto
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -35,8 +36,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# A body that does not arrive in this time is given up.
-BODY_TIMEOUT_S = 60.0
 # Whoever leaves sooner is noticed with the first byte that cannot be sent: most calls end before, and save a task.
 WATCH_AFTER_S = 0.5
 
@@ -195,10 +194,10 @@ class Upload:
         if self._ended:
             return None
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
+            async with asyncio.timeout(settings.BODY_TIMEOUT_S):
                 message = await self._receive()
         except TimeoutError:
-            raise RequestTimeout(f"No more of the body arrived for {BODY_TIMEOUT_S:g} s.") from None
+            raise RequestTimeout(f"No more of the body arrived for {settings.BODY_TIMEOUT_S:g} s.") from None
         if message["type"] == "http.disconnect":
             raise ClientLeft("The client left.")
         if not message.get("more_body"):
@@ -224,44 +223,39 @@ _IS_JSON = re.compile(rb"\s*application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.I
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Raises PayloadTooLarge before more than the limit has been read, Gone, InvalidRequest."""
+    """Raises PayloadTooLarge before more than the limit has been read, RequestTimeout, UnsupportedMediaType, Gone,
+    InvalidRequest.
+    """
     limit = settings.MAX_BODY_BYTES
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise PayloadTooLarge(f"The body may have up to {limit:,} bytes; this one has {int(declared):,}.")
     kind = headers.get(b"content-type", b"application/json")
-    if not kind.startswith(b"application/json") and not _IS_JSON.match(kind):
+    if kind != b"application/json" and not _IS_JSON.match(kind):
         raise UnsupportedMediaType("The body must be JSON, sent with “Content-Type: application/json”.")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidRequest("Compressed request bodies are not read; send plain JSON.", param="Content-Encoding")
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise Gone
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > limit:
-            raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
-        return body
-    return await _read_rest(body, limit, receive)
-
-
-async def _read_rest(first: bytes, limit: int, receive: Receive) -> bytes:
-    blocks, size = [first], len(first)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                block = message.get("body", b"")
-                blocks.append(block)
-                size += len(block)
-                if size > limit:
-                    raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
-                if not message.get("more_body"):
-                    return b"".join(blocks)
+        async with asyncio.timeout(settings.BODY_TIMEOUT_S):
+            return await _read(limit, receive)
     except TimeoutError:
-        raise RequestTimeout(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from None
+        raise RequestTimeout(f"The body did not arrive within {settings.BODY_TIMEOUT_S:g} s.") from None
+
+
+async def _read(limit: int, receive: Receive) -> bytes:
+    blocks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        block: bytes = message.get("body", b"")
+        size += len(block)
+        if size > limit:
+            raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
+        blocks.append(block)
+        if not message.get("more_body"):
+            return block if len(blocks) == 1 else b"".join(blocks)
 
 
 async def send_reply(reply: Reply, send: Send) -> None:
@@ -272,10 +266,11 @@ async def send_reply(reply: Reply, send: Send) -> None:
         return
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     try:
-        async for block in reply.body:
-            await send({"type": "http.response.body", "body": block, "more_body": True})
+        # Whoever leaves stops listening at once, not when the iterator happens to be collected.
+        async with contextlib.aclosing(reply.body) as blocks:  # type: ignore[type-var]
+            async for block in blocks:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
     except OSError:
         # The client left.
-        await reply.body.aclose()  # type: ignore[attr-defined]
         return
     await send({"type": "http.response.body", "body": b""})

@@ -129,7 +129,9 @@ _FRESH_CUES = frozenset(
     """.split()
 )
 _PERSONAL_CUES = frozenset("my our order invoice ticket booking case tracking account reference much am i".split())
-_REFERENCE_CUES = frozenset("one option answer point example message reply latter former you above same".split())
+_REFERENCE_CUES = frozenset(
+    "first second third last previous other latter former said mentioned wrote above same".split()
+)
 
 
 @functools.lru_cache(maxsize=2048)

@@ -33,7 +33,8 @@ def ask(connection: ClientConnection, message: Any) -> tuple[str, dict[str, Any]
 
 
 def test_tokens_come_piece_by_piece_and_again_from_the_cache(server: str, alice: Workspace) -> None:
-    content = uuid.uuid4().hex
+    # A line separator of Unicode's ends no message.
+    content = f"{uuid.uuid4().hex}\u2028end"
     with socket(server, alice.key) as connection:
         text, end = ask(connection, {"message": content})
         assert content in text and end["done"] and end["cache"] == "MISS"

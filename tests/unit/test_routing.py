@@ -21,9 +21,7 @@ OPENAI = ProviderConfig("main", "openai", catalog="openai", owner="t1")
 CLAUDE = ProviderConfig("claude", "anthropic", catalog="anthropic", owner="t1")
 OWN = ProviderConfig("own", "vllm", catalog="vllm", settings={"models": ["llama-x"]}, owner="t1")
 SIMULATED = ProviderConfig("simulated", "simulated", catalog="openai")
-KEY = Principal(
-    1, "t_1", "a", True, 1, "x", b"", "scale", Limits(), period_anchor=dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-)
+KEY = Principal(1, "t_1", "a", True, 1, "x", b"", "scale", Limits())
 MINI, STRONG = TargetSetup(OPENAI, "gpt-4o-mini"), TargetSetup(OPENAI, "gpt-4o")
 HAIKU = TargetSetup(CLAUDE, "claude-haiku-4-5")
 
