@@ -91,7 +91,9 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     request = incoming.dialect.parse(incoming.body)
     setup = gateway.setups.known(principal) or await gateway.setups.of(principal)
     plan = routing.plan(setup, principal, request, gateway.signals)
-    rules = cache_rules(setup.cache, incoming.headers)
+    rules = setup.rules
+    if not _CACHE_HEADERS.isdisjoint(incoming.headers):
+        rules = cache_rules(setup.cache, incoming.headers)
     try:
         digest = fingerprint.fingerprint(request, plan.ways, rules.namespace)
         scope = None
@@ -126,14 +128,6 @@ def _priority(service_tier: Any, principal: Principal) -> str:
 
 def cache_rules(defaults: CacheDefaults, headers: dict[bytes, bytes]) -> CacheRules:
     """The tenant's settings, narrowed by this request's headers. Raises InvalidRequest."""
-    if headers.keys().isdisjoint(_CACHE_HEADERS):
-        return CacheRules(
-            defaults.exact,
-            defaults.semantic,
-            semantic=defaults.semantic,
-            threshold=defaults.threshold,
-            ttl_s=defaults.ttl_s,
-        )
     mode = headers.get(b"x-nexus-cache", b"semantic").decode("latin-1").strip().lower()
     control = headers.get(b"cache-control", b"").decode("latin-1").lower()
     if mode not in {"off", "exact", "semantic"}:

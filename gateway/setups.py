@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from gateway.errors import Unavailable
 from gateway.providers.vendors import VENDORS
-from gateway.types import CallDefaults, Plan, ProviderConfig
+from gateway.types import CacheRules, CallDefaults, Plan, ProviderConfig
 from tenants import secretbox
 from tenants.db import table
 
@@ -74,6 +74,15 @@ class Setup:
     cache: CacheDefaults = CacheDefaults()
     calls: CallDefaults = NO_CALL_SETTINGS
     plans: dict[str, Plan] = dataclasses.field(default_factory=dict, compare=False)
+    # What most requests may do with the cache: those that say nothing about it.
+    rules: CacheRules = dataclasses.field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        cache = self.cache
+        rules = CacheRules(
+            cache.exact, cache.semantic, semantic=cache.semantic, threshold=cache.threshold, ttl_s=cache.ttl_s
+        )
+        object.__setattr__(self, "rules", rules)
 
 
 def platform_provider() -> ProviderConfig:

@@ -22,7 +22,6 @@ from gateway.dialects import (
 from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
 from gateway.types import Call, Reply
 
-
 _METHODS = ("GET", "POST")
 
 

@@ -50,6 +50,9 @@ MAX_BODY_BYTES = env.integer(
 MAX_UPLOAD_BYTES = env.integer(
     "NEXUS_MAX_UPLOAD_BYTES", 512 * 1024 * 1024, "Largest body that is passed on to a provider.", minimum=1024
 )
+BODY_TIMEOUT_S = env.decimal(
+    "NEXUS_BODY_TIMEOUT_S", 60.0, "Longest wait for a request's body; for each part of one passed on.", minimum=0.1
+)
 CALL_DEADLINE_S = env.decimal("NEXUS_CALL_DEADLINE_S", 120.0, "Longest a call may take, retries included.", minimum=0.1)
 FIRST_BYTE_TIMEOUT_S = env.decimal(
     "NEXUS_FIRST_BYTE_TIMEOUT_S", 60.0, "Longest wait for a provider's first byte.", minimum=0.1

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.chat_fields import among
 from gateway.errors import InvalidRequest
 
 Object = dict[str, Any]
@@ -324,5 +325,5 @@ def _string(value: Object, name: str, at: str) -> str:
 
 def _refuse_others(value: Object, known: set[str], at: str) -> None:
     for name, given in value.items():
-        if name not in known and given not in _NEUTRAL:
+        if name not in known and not among(given, _NEUTRAL):
             raise InvalidRequest(f"`{at}.{name}` cannot be translated here; leave it out.", param=f"{at}.{name}")

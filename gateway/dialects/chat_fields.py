@@ -34,7 +34,7 @@ def check_message(at: int, message: Any) -> int:
         )
     content = message.get("content")
     # Most messages are a role and a text, and done.
-    if len(message) > 2 or role in _NEEDED:
+    if len(message) > 2 or role in _NEEDED or "content" not in message:
         _check_more(message, role, f"messages[{at}]")
     if isinstance(content, str):
         return size_of(content)
@@ -48,6 +48,11 @@ def check_message(at: int, message: Any) -> int:
 def size_of(text: str) -> int:
     # ASCII is the common case, and there it costs nothing.
     return len(text) if text.isascii() else len(text.encode())
+
+
+def among(value: Any, values: tuple[Any, ...]) -> bool:
+    """As JSON has it, where neither 0 is false nor 1 true."""
+    return any(type(value) is type(one) and value == one for one in values)
 
 
 def _check_more(message: dict[str, Any], role: str, at: str) -> None:

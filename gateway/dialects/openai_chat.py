@@ -62,7 +62,7 @@ def read(payload: dict[str, Any]) -> ChatRequest:
 
 
 def question_of(message: dict[str, Any]) -> str | None:
-    """The text of a user's message that is nothing but text."""
+    """The text of a user's message that is nothing but text. Not one with a NUL, which Postgres cannot keep."""
     if message.get("role") != "user":
         return None
     content = message.get("content")
@@ -70,7 +70,7 @@ def question_of(message: dict[str, Any]) -> str | None:
         if len(content) != 1 or content[0]["type"] != "text":
             return None
         content = content[0].get("text")
-    return content if isinstance(content, str) and content.strip() else None
+    return content if isinstance(content, str) and content.strip() and "\0" not in content else None
 
 
 CONTENT_TYPE = b"application/json"

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from gateway.dialects import openai_chat
+from gateway.dialects.chat_fields import among
 from gateway.dialects.responses_answer import Answer
-from gateway.dialects.responses_input import among, field, messages_of, text_of, unsupported
+from gateway.dialects.responses_input import field, messages_of, text_of, unsupported
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest
 
@@ -71,8 +72,8 @@ def parse(body: bytes) -> ChatRequest:
     """Raises InvalidRequest, naming the field."""
     sent = openai_chat.parse_object(body)
     for name, value in sent.items():
-        harmless, instead = _REFUSED.get(name, ((value,), ""))
-        if not among(value, harmless):
+        harmless, instead = _REFUSED.get(name, ((), ""))
+        if name in _REFUSED and not among(value, harmless):
             raise unsupported(f"`{name}` is not possible here. {instead}", name)
     payload = {name: value for name, value in sent.items() if name not in _NOT_PASSED and value is not None}
     payload["messages"] = messages_of(sent)

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.dialects.chat_fields import among
 from gateway.dialects.openai_chat import MAX_MESSAGES
 from gateway.errors import InvalidRequest
 
@@ -21,11 +22,6 @@ _SEAL = "nexus-thinking:"
 
 def unsupported(message: str, param: str) -> InvalidRequest:
     return InvalidRequest(message, param=param, code="unsupported_parameter")
-
-
-def among(value: Any, values: tuple[Any, ...]) -> bool:
-    """As JSON has it, where neither 0 is false nor 1 true."""
-    return any(type(value) is type(one) and value == one for one in values)
 
 
 def field(value: Any, name: str, at: str) -> str:

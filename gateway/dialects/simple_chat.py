@@ -34,7 +34,8 @@ def parse_text(body: bytes, field: str, *, streams: bool = False) -> ChatRequest
             f"`{unknown[0]}` is not known here. Use /v1/chat/completions for all of a model's options.",
             param=unknown[0],
         )
-    payload.setdefault("model", settings.DEFAULT_MODEL)
+    if payload.get("model") is None:
+        payload["model"] = settings.DEFAULT_MODEL
     if streams:
         payload["stream"] = True
     return openai_chat.read({**payload, "messages": [{"role": "user", "content": text}]})

@@ -137,6 +137,7 @@ def test_an_output_format_and_an_effort_have_names_of_openais() -> None:
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": "x", "name": "Bob"}]}, "messages[0].name"),
+        ({"messages": [{"role": "user", "content": "x", "cached": 0}]}, "messages[0].cached"),
         ({"messages": [{"role": "user"}]}, "messages[0].content"),
         ({"messages": [{"role": "user", "content": []}]}, "messages[0].content"),
         ({"messages": said("Hi")}, "messages[0].content[0]"),

@@ -101,6 +101,11 @@ def test_a_text_alone_is_a_question(content: Any) -> None:
     assert read(messages=[{"role": "user", "content": content}]).question == "How do I make tea?"
 
 
+@pytest.mark.parametrize("content", [" ", "a\0b", [{"type": "text", "text": "a\0b"}]])
+def test_a_text_that_says_nothing_or_cannot_be_kept_is_no_question(content: Any) -> None:
+    assert read(messages=[{"role": "user", "content": content}]).question is None
+
+
 def test_null_is_as_good_as_absent() -> None:
     nothing = dict.fromkeys(EVERYTHING.keys() - {"model", "messages"})
     assert read(**nothing).max_tokens is None
@@ -129,6 +134,7 @@ def called(**fields: Any) -> dict[str, Any]:
         (message(role="function"), "messages[0].name"),
         (message(name=7), "messages[0].name"),
         (message(role="assistant", tool_calls={}), "messages[0].tool_calls"),
+        ({"messages": [{"role": "assistant", "tool_calls": "x"}]}, "messages[0].tool_calls"),
         (message(role="assistant", tool_calls=["x"]), "messages[0].tool_calls[0].type"),
         (message(role="assistant", tool_calls=[{}]), "messages[0].tool_calls[0].id"),
         (message(role="assistant", reasoning_content=["x"]), "messages[0].reasoning_content"),
