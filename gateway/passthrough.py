@@ -91,6 +91,9 @@ async def answer(gateway: Gateway, principal: Principal, incoming: Incoming) -> 
     provider = _provider(setup, incoming)
     body = await _json_body(incoming)
     model = _model(body, principal, incoming)
+    if body and principal.allowed_models:
+        # Of a name that stands twice in it, the provider might take the one that was not looked at.
+        body = orjson.dumps(openai_chat.parse_object(body))
     call = _call(gateway, principal, setup, incoming, provider, model)
     await admission.reserve(gateway, call)
     begun: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()

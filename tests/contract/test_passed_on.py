@@ -145,7 +145,7 @@ def test_a_path_cannot_leave_its_place(server: str, fake: Workspace, path: str) 
     connection.close()
 
 
-def test_a_key_limited_to_models_is_limited_here_too(server: str, fake: Workspace) -> None:
+def test_a_key_limited_to_models_is_limited_here_too(server: str, fake: Workspace, upstream: str) -> None:
     fake.api_key.allowed_models = ["tts-1"]
     fake.api_key.save()
     revocations.publish(f"key:{fake.api_key.public_id}")
@@ -154,6 +154,10 @@ def test_a_key_limited_to_models_is_limited_here_too(server: str, fake: Workspac
     with pytest.raises(openai.PermissionDeniedError):
         for _ in until(2):
             client.audio.speech.create(model="tts-2", voice="alloy", input="hello")
+    twice = '{"model": "gpt-image-1", "input": "x", "voice": "alloy", "model": "tts-1"}'
+    headers = {"Authorization": f"Bearer {fake.key}", "Content-Type": "application/json"}
+    assert httpx2.post(f"{server}/v1/audio/speech", content=twice, headers=headers).status_code == 200
+    assert seen(upstream, "/v1/audio/speech")["size"] < len(twice) - 20
     with pytest.raises(openai.PermissionDeniedError):
         client.audio.transcriptions.create(model="tts-1", file=("a.wav", b"RIFF"))
 
