@@ -70,6 +70,8 @@ class Http:
         self._session = session
         self._public = public
         self._first_byte_timeout_s = first_byte_timeout_s
+        # Then each call is spared a timer of its own.
+        self._session_times_out = session.timeout.sock_read == first_byte_timeout_s
         self._read_error = read_error
 
     async def fetch(self, config: ProviderConfig, url: str, headers: dict[str, str], payload: dict[str, Any]) -> bytes:
@@ -107,11 +109,10 @@ class Http:
         post = self.session_for(config, url).post(
             url, data=body, headers={"Content-Type": "application/json", **headers}, allow_redirects=False
         )
-        if config.first_byte_timeout_s is None:
-            # The session's own timeout.
+        if config.first_byte_timeout_s is None and self._session_times_out:
             response = await post
         else:
-            async with asyncio.timeout(config.first_byte_timeout_s):
+            async with asyncio.timeout(self._timeout_s(config)):
                 response = await post
         if response.status != 200:
             try:
