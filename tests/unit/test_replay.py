@@ -156,12 +156,12 @@ async def test_a_stream_that_breaks_off_is_a_failure() -> None:
 
 
 async def test_an_interrupted_replay_keeps_what_was_answered() -> None:
-    waiting = asyncio.Event()
+    waiting, over = asyncio.Event(), asyncio.Event()
 
     async def answer_once(request: web.Request) -> web.Response:
         if b"second" in await request.read():
             waiting.set()
-            await asyncio.Event().wait()
+            await over.wait()
         return web.json_response(ANSWER, headers={"X-Cache": "MISS"})
 
     async with gateway(answer_once) as target:
@@ -172,6 +172,8 @@ async def test_an_interrupted_replay_keeps_what_was_answered() -> None:
         playing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await playing
+        # Or the server would wait for its answer.
+        over.set()
     assert report.answered == 1
     assert report.elapsed_s > 0
     assert "answered 1 of 2" in report.table()
