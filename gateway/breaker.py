@@ -57,7 +57,8 @@ class Breakers:
 
     async def lets_through(self, candidate: Candidate) -> bool:
         """Closed, or this call is the one that tries whether it can be closed again."""
-        state = self._states.get(_key(candidate))
+        key = _key(candidate)
+        state = self._states.get(key)
         if state is None or not state.open_until:
             return True
         now = time.monotonic()
@@ -65,7 +66,7 @@ class Breakers:
             return False
         state.probing_until = now + PROBE_S
         try:
-            allowed, wait_ms = await self._run(candidate, "probe", int(PROBE_S * 1000))
+            allowed, wait_ms = await self._run(key, "probe", int(PROBE_S * 1000))
         except (RedisError, OSError):
             return True
         if not allowed:
@@ -97,7 +98,7 @@ class Breakers:
         if state.open_until:
             self._states[key] = _State()
             logger.warning("breaker of %s closes", key)
-            self._spawn(self._close(candidate, key))
+            self._spawn(self._close(key))
 
     async def failed(self, candidate: Candidate) -> None:
         """Counts a failure that says something about the provider's health."""
@@ -108,7 +109,7 @@ class Breakers:
         state.probing_until = 0.0
         try:
             opened, open_ms = await self._run(
-                candidate, "fail", successes, int(WINDOW_S * 1000), FAILURES_TO_OPEN, SHARE_TO_OPEN,
+                key, "fail", successes, int(WINDOW_S * 1000), FAILURES_TO_OPEN, SHARE_TO_OPEN,
                 int(COOLDOWN_S * 1000), int(MAX_COOLDOWN_S * 1000),
             )  # fmt: skip
         except (RedisError, OSError):
@@ -133,7 +134,8 @@ class Breakers:
 
     def forget(self, owner: str) -> None:
         """A tenant's providers have changed: what was known of them may be wrong."""
-        for key in [key for key in self._states if key.startswith(f"{owner}|")]:
+        theirs = keyspace.breakers(owner)
+        for key in [key for key in self._states if key.startswith(theirs)]:
             del self._states[key]
 
     def _count_alone(self, key: str, state: _State, successes: int, now: float) -> None:
@@ -153,16 +155,14 @@ class Breakers:
         state.open_until = now + state.cooldown_s
         logger.warning("breaker of %s opens for %g s, in this process alone", key, state.cooldown_s)
 
-    async def _close(self, candidate: Candidate, key: str) -> None:
+    async def _close(self, key: str) -> None:
         try:
-            await self._run(candidate, "close")
+            await self._run(key, "close")
             await self._announce(f"breaker:0:{key}")
         except (RedisError, OSError) as error:
             logger.warning("breaker of %s is closed in this process alone: %s", key, error)
 
-    async def _run(self, candidate: Candidate, *words: Any) -> list[int]:
-        provider = candidate.provider
-        key = keyspace.breaker(provider.owner, f"{provider.name}/{candidate.model}")
+    async def _run(self, key: str, *words: Any) -> list[int]:
         reply: list[int] = await self._script(keys=[key], args=list(words))
         return reply
 
@@ -178,4 +178,6 @@ class Breakers:
 
 
 def _key(candidate: Candidate) -> str:
-    return f"{candidate.provider.owner}|{candidate.provider.name}|{candidate.model}"
+    """As Redis has it. A provider with another address or credential is another one: its breaker is closed."""
+    provider = candidate.provider
+    return keyspace.breaker(provider.owner, f"{provider.name}@{provider.version}", candidate.model)

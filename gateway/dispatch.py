@@ -22,7 +22,7 @@ from django.conf import settings
 from gateway.breaker import Breakers
 from gateway.errors import ProviderError, ProviderFailed, Unavailable, Untranslatable
 from gateway.providers.base import Provider
-from gateway.providers.vendors import VENDORS
+from gateway.providers.openai import limit_field
 from gateway.slots import Slots
 from gateway.types import Call, Candidate
 
@@ -182,8 +182,7 @@ class Dispatcher:
         started = time.perf_counter()
         if not call.request.stream:
             body = await provider.complete(candidate.provider, payload)
-            whole = Chunk(body, loaded(body, candidate))
-            _check_choices(whole.parsed, candidate)
+            whole = Chunk(body, loaded_answer(body, candidate))
             return Upstream(candidate, whole, None, (time.perf_counter() - started) * 1000)
         chunks = provider.stream(candidate.provider, payload)
         try:
@@ -266,13 +265,7 @@ def upstream_payload(candidate: Candidate, call: Call) -> dict[str, Any]:
 
 def _bound(payload: dict[str, Any], tokens: int, candidate: Candidate) -> None:
     named = [name for name in ("max_completion_tokens", "max_tokens") if payload.get(name) is not None]
-    if not named and candidate.provider.kind in VENDORS:
-        # OpenAI's reasoning models refuse the old name, many compatible servers do not know the new one.
-        base_url = candidate.provider.base_url or VENDORS[candidate.provider.kind].base_url
-        is_openai = "api.openai.com" in base_url
-        named = ["max_completion_tokens" if is_openai else "max_tokens"]
-    named = named or ["max_tokens"]
-    for name in named:
+    for name in named or [limit_field(candidate.provider)]:
         payload[name] = min(payload.get(name) or tokens, tokens)
 
 
@@ -292,8 +285,16 @@ def loaded(data: bytes, candidate: Candidate) -> dict[str, Any]:
     return value
 
 
-def _check_choices(parsed: dict[str, Any], candidate: Candidate) -> None:
+def loaded_answer(data: bytes, candidate: Candidate) -> dict[str, Any]:
+    """The same for a complete answer: it has choices, and they have messages."""
+    parsed = loaded(data, candidate)
     choices = parsed.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
+    if not isinstance(choices, list) or not choices or not all(map(_has_message, choices)):
         name = candidate.provider.name
         raise ProviderFailed(f"{name} sent an answer without choices.", provider=name)
+    return parsed
+
+
+def _has_message(choice: Any) -> bool:
+    """Or one that is null: it says nothing."""
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict | None)

@@ -18,7 +18,6 @@ from billing import pricing
 from gateway import complexity
 from gateway.errors import Forbidden, InvalidRequest, ModelNotFound
 from gateway.setups import RouteSetup, Setup, TargetSetup
-from gateway.setups import configure_provider as configure_provider
 from gateway.types import Candidate, ChatRequest, Plan, ProviderConfig
 from tenants.principal import Principal
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
 from django.conf import settings
-from psycopg import sql
+from psycopg import Error, sql
 from psycopg.rows import dict_row
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from gateway.cache.rules import rules_of
 from gateway.errors import Unavailable
 from gateway.providers.vendors import VENDORS
 from gateway.types import CacheRules, CallDefaults, Plan, ProviderConfig
@@ -36,17 +39,8 @@ CATALOGS = {kind: vendor.catalog for kind, vendor in VENDORS.items()} | {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CacheDefaults:
-    """The tenant's row of CacheSettings, or these values when there is none."""
-
-    exact: bool = True
-    semantic: bool = True
-    threshold: float = 0.85
-    ttl_s: int = 7 * 86400
-
-
 NO_CALL_SETTINGS = CallDefaults()
+NO_CACHE_SETTINGS = CacheRules()
 
 
 class TargetSetup(NamedTuple):
@@ -71,18 +65,14 @@ class Setup:
 
     providers: tuple[ProviderConfig, ...]
     routes: dict[str, RouteSetup] = dataclasses.field(default_factory=dict)
-    cache: CacheDefaults = CacheDefaults()
+    # What requests may do with the cache that say nothing about it; some routes have rules of their own.
+    rules: CacheRules = NO_CACHE_SETTINGS
+    rules_by_model: dict[str, CacheRules] = dataclasses.field(default_factory=dict)
     calls: CallDefaults = NO_CALL_SETTINGS
     plans: dict[str, Plan] = dataclasses.field(default_factory=dict, compare=False)
-    # What most requests may do with the cache: those that say nothing about it.
-    rules: CacheRules = dataclasses.field(init=False, compare=False)
 
-    def __post_init__(self) -> None:
-        cache = self.cache
-        rules = CacheRules(
-            cache.exact, cache.semantic, semantic=cache.semantic, threshold=cache.threshold, ttl_s=cache.ttl_s
-        )
-        object.__setattr__(self, "rules", rules)
+    def rules_of(self, model: str) -> CacheRules:
+        return self.rules_by_model.get(model, self.rules)
 
 
 def platform_provider() -> ProviderConfig:
@@ -130,6 +120,20 @@ class Setups:
                 self._snapshots.popitem(last=False)
         return setup
 
+    async def provider(self, principal: Principal, name: str) -> ProviderConfig | None:
+        """From its row, not from a snapshot: it may have been made, or switched off, in this moment.
+
+        Raises Unavailable.
+        """
+        query = f"SELECT {_PROVIDER_COLUMNS} FROM {{gateway_provider}} WHERE name = %s"
+        try:
+            async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(_qualified(query, principal.schema), (name,))
+                row = await cursor.fetchone()
+        except (Error, PoolTimeout) as error:
+            raise Unavailable("The database cannot be reached; try again in a moment.", retry_after_s=2) from error
+        return None if row is None else provider_of(row, f"t{principal.tenant_id}")
+
     def forget(self, message: str) -> None:
         """Applies a published revocation (tenants.keyspace.REVOCATIONS)."""
         self._generation += 1
@@ -146,24 +150,36 @@ class Setups:
                 await cursor.execute(_qualified(query, principal.schema))
                 rows.append(await cursor.fetchall())
         providers, targets, cache, calls = rows
+        settings_row = cache[0] if cache else {}
         by_id = {row["id"]: provider_of(row, f"t{principal.tenant_id}") for row in providers}
         return Setup(
             providers=tuple(by_id.values()) or (platform_provider(),),
             routes=_routes(targets, by_id),
-            cache=CacheDefaults(**cache[0]) if cache else CacheDefaults(),
+            rules=rules_of(settings_row),
+            rules_by_model={row["model"]: rules_of(settings_row, row["cache"]) for row in targets if row["cache"]},
             calls=CallDefaults(**calls[0]) if calls else NO_CALL_SETTINGS,
         )
 
 
+# What `provider_of` reads.
+_PROVIDER_COLUMNS = "name, kind, base_url, credential, catalog, settings, max_concurrency"
 _QUERIES = (
-    "SELECT id, name, kind, base_url, credential, catalog, settings, max_concurrency FROM {gateway_provider}"
-    " WHERE enabled ORDER BY position, id",
-    "SELECT r.model, r.strategy, r.hedge_after_ms, t.provider_id, t.upstream_model, t.weight, t.tier"
+    f"SELECT id, {_PROVIDER_COLUMNS} FROM {{gateway_provider}} WHERE enabled ORDER BY position, id",
+    "SELECT r.model, r.strategy, r.hedge_after_ms, r.cache, t.provider_id, t.upstream_model, t.weight, t.tier"
     " FROM {gateway_route} r JOIN {gateway_target} t ON t.route_id = r.id ORDER BY r.id, t.position, t.id",
-    "SELECT exact, semantic, threshold, ttl_s FROM {gateway_cachesettings}",
+    "SELECT s.*, t.threshold AS learned_threshold, t.off AS learned_off,"
+    " (t.figures->>'judged_hits')::int AS judged_hits"
+    " FROM {gateway_cachesettings} s LEFT JOIN {gateway_cachetuning} t ON t.id = s.id",
     "SELECT on_disconnect, drain_limit_s FROM {gateway_callsettings}",
 )
-_TABLES = ("gateway_provider", "gateway_route", "gateway_target", "gateway_cachesettings", "gateway_callsettings")
+_TABLES = (
+    "gateway_provider",
+    "gateway_route",
+    "gateway_target",
+    "gateway_cachesettings",
+    "gateway_cachetuning",
+    "gateway_callsettings",
+)
 
 
 def _qualified(query: str, schema: str) -> sql.Composed:
@@ -171,8 +187,9 @@ def _qualified(query: str, schema: str) -> sql.Composed:
 
 
 def provider_of(row: dict[str, Any], owner: str) -> ProviderConfig:
-    """`row` has the columns of gateway.models.Provider."""
+    """`row` has `_PROVIDER_COLUMNS`."""
     sealed = bytes(row["credential"])
+    called = orjson.dumps([row["kind"], row["base_url"], row["settings"], sealed.hex()])
     return ProviderConfig(
         row["name"],
         row["kind"],
@@ -182,6 +199,7 @@ def provider_of(row: dict[str, Any], owner: str) -> ProviderConfig:
         row["settings"],
         owner,
         row["max_concurrency"],
+        hashlib.blake2b(called, digest_size=6).hexdigest(),
     )
 
 

@@ -48,13 +48,18 @@ def settled(tenant_id: int, hold_id: str) -> str:
 
 
 def answer(tenant_id: int, fingerprint: str) -> str:
-    """Hash: one exact cache entry, `m` its description and `b` the answer's body."""
+    """Hash: one exact cache entry, `m` its description and `b` the answer's body; `p` where people have pinned it."""
     return f"{_prefix(tenant_id)}x:{fingerprint}"
 
 
-def breaker(owner: str, name: str) -> str:
+def breaker(owner: str, provider: str, model: str) -> str:
     """Hash: the circuit breaker of a provider and model. `owner` is "t<tenant id>", or "" for the platform."""
-    return f"{_owned(owner)}b:{name}"
+    return f"{breakers(owner)}{provider}/{model}"
+
+
+def breakers(owner: str) -> str:
+    """What the names of all of an owner's breakers begin with."""
+    return f"{_owned(owner)}b:"
 
 
 def slots(owner: str, provider: str) -> list[str]:
@@ -90,6 +95,11 @@ def registrations(address: str) -> str:
 def provider_tests(tenant_id: int) -> str:
     """Count: how often the tenant has tested its providers in this minute."""
     return f"{_prefix(tenant_id)}pt"
+
+
+def cache_feedback(tenant_id: int) -> str:
+    """Count: how often the tenant has reported on cached answers in this minute."""
+    return f"{_prefix(tenant_id)}cf"
 
 
 def live_group(tenant_id: int) -> str:

@@ -82,9 +82,9 @@ def with_provider(provider: str) -> Callable[[Workspace], Workspace]:
     """Gives a workspace that provider, with a key of its own."""
 
     def configure(workspace: Workspace) -> Workspace:
-        from gateway import routing
+        from gateway import setups
 
-        routing.configure_provider(
+        setups.configure_provider(
             workspace.tenant, name="fake", kind="openai", base_url=f"{provider}/v1", api_key="sk-upstream"
         )
         return workspace

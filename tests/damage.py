@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import orjson
+
+from gateway.dialects import openai_chat
+from gateway.errors import GatewayError, ProviderFailed
+from gateway.providers import answer
+from gateway.types import ProviderConfig
 
 JUNK: tuple[Any, ...] = (None, 7, -0.5, True, "x", "", [], {}, [None], [7], {"x": None}, [["x"]])
 
@@ -26,3 +34,21 @@ def _paths(value: Any, path: tuple[Any, ...] = ("",)) -> Iterator[tuple[Any, ...
     entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, inner in entries:
         yield from _paths(inner, (*path, step))
+
+
+def check_requests(request: Any, translate: Callable[[Any], Any]) -> None:
+    """However a chat request is damaged, it is translated, or refused by the name of a field."""
+    for where, payload in damaged(request):
+        try:
+            if isinstance(payload, dict):
+                openai_chat.read(payload)
+                orjson.dumps(translate(payload))
+        except GatewayError as error:
+            assert error.status == 400 and error.param, where
+
+
+def check_answers(body: Any, config: ProviderConfig, translate: Callable[[dict[str, Any]], bytes]) -> None:
+    """However a provider's answer is damaged, it is translated, or the provider has failed."""
+    for _, found in damaged(body):
+        with contextlib.suppress(ProviderFailed), answer.reading(config):
+            orjson.loads(translate(answer.load(orjson.dumps(found), config)))

@@ -8,7 +8,7 @@ from typing import Any
 from django.test import Client
 
 from tenants import revocations
-from tenants.models import ApiKey
+from tenants.models import ApiKey, AuditEvent
 from tests.conftest import Workspace
 
 API_KEY = "sk-very-secret-credential"
@@ -34,10 +34,24 @@ def call(workspace: Workspace | None, method: str, path: str, body: Any = None, 
     return answer
 
 
+def refused(answer: Any, status: int, param: str | None = None) -> str:
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (status, param), error
+    return str(error["message"])
+
+
 def made(workspace: Workspace, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = call(workspace, "POST", path, body)
     assert answer.status_code == 201, answer.content
     return dict(answer.json())
+
+
+def audited(workspace: Workspace) -> list[AuditEvent]:
+    return [
+        event
+        for event in AuditEvent.objects.filter(tenant=workspace.tenant).order_by("at", "pk")
+        if event.actor_label == str(workspace.api_key)
+    ]
 
 
 def provider_of(name: str = "own", **fields: Any) -> dict[str, Any]:

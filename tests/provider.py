@@ -16,6 +16,8 @@ from typing import Any
 
 import orjson
 
+from tests.fakes.http import begin_stream, end_stream, send_bytes, send_json, send_piece, serving
+
 calls: Counter[str] = Counter()
 under_way: Counter[str] = Counter()
 most_at_once: Counter[str] = Counter()
@@ -23,19 +25,7 @@ cut_off: Counter[str] = Counter()
 last: dict[str, Any] = {}
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
-    if scope["path"] == "/calls":
-        seen = {"calls": dict(calls), "most_at_once": dict(most_at_once), "cut_off": dict(cut_off), "last": last}
-        await _json(send, 200, seen)
-        return
+async def _respond(scope: dict[str, Any], body: bytes, receive: Any, send: Any) -> None:
     payload = orjson.loads(body)
     model = payload["model"]
     calls[model] += 1
@@ -52,15 +42,22 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     leaving.cancel()
 
 
+def _seen() -> dict[str, Any]:
+    return {"calls": dict(calls), "most_at_once": dict(most_at_once), "cut_off": dict(cut_off), "last": last}
+
+
+application = serving(_respond, _seen)
+
+
 async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
     if model.startswith("status-") or (model.startswith("flaky") and calls[model] % 2):
         status = int(model.split("-")[1]) if model.startswith("status-") else 503
-        await _json(send, status, {"error": {"message": f"told to fail with {status}", "type": "t", "code": "c"}})
+        await send_json(send, status, {"error": {"message": f"told to fail with {status}", "type": "t", "code": "c"}})
     elif model.startswith("later-") and calls[model] % 2:
-        wait = [(b"retry-after-ms", model.split("-")[1].encode())]
-        await _json(send, 429, {"error": {"message": "too fast", "type": "requests", "code": "rate_limit"}}, wait)
+        wait = (b"retry-after-ms", model.split("-")[1].encode())
+        await send_json(send, 429, {"error": {"message": "too fast", "type": "requests", "code": "rate_limit"}}, wait)
     elif model == "garbage":
-        await _raw(send, 200, b"<html>not JSON</html>")
+        await send_bytes(send, 200, b"<html>not JSON</html>")
     elif payload.get("stream"):
         await _stream(model, payload, send)
     elif model == "hang":
@@ -68,7 +65,7 @@ async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
     else:
         if model.startswith("slow"):
             await asyncio.sleep(0.5)
-        await _json(send, 200, _answer(model, payload))
+        await send_json(send, 200, _answer(model, payload))
 
 
 def _words(model: str, payload: dict[str, Any]) -> tuple[str, ...]:
@@ -110,8 +107,7 @@ def _answer(model: str, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
-    headers = [(b"content-type", b"text/event-stream")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await begin_stream(send)
     head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1_750_000_000, "model": model}
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     tool_call = _tool_call(model, payload)
@@ -137,18 +133,9 @@ async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
     if (payload.get("stream_options") or {}).get("include_usage") and model != "silent":
         usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
         await _event(send, {**head, "choices": [], "usage": usage})
-    await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
+    await send_piece(send, b"data: [DONE]\n\n")
+    await end_stream(send)
 
 
 async def _event(send: Any, chunk: dict[str, Any]) -> None:
-    await send({"type": "http.response.body", "body": b"data: " + orjson.dumps(chunk) + b"\n\n", "more_body": True})
-
-
-async def _json(send: Any, status: int, value: Any, headers: Any = ()) -> None:
-    await _raw(send, status, orjson.dumps(value), headers)
-
-
-async def _raw(send: Any, status: int, body: bytes, more: Any = ()) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *more]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send_piece(send, b"data: " + orjson.dumps(chunk) + b"\n\n")

@@ -14,8 +14,16 @@ from gateway.errors import InvalidRequest
 Check = Callable[[Any, str], None]
 Checks = dict[str, Check]
 
+MAX_MODEL_CHARACTERS = 120
 # Roles that every provider agrees on.
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+
+def model_of(payload: dict[str, Any], what: str = "a model, such as “gpt-4o-mini”") -> str:
+    model = payload.get("model")
+    if not isinstance(model, str) or not model.isprintable() or not 0 < len(model) <= MAX_MODEL_CHARACTERS:
+        raise InvalidRequest(f"`model` must be the name of {what}.", param="model")
+    return model
 
 
 def check_fields(payload: dict[str, Any]) -> None:

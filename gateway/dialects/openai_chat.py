@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from gateway.dialects.chat_fields import check_fields, check_message
+from gateway.dialects.chat_fields import check_fields, check_message, model_of
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest
 
@@ -34,9 +34,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def read(payload: dict[str, Any]) -> ChatRequest:
-    model, messages = payload.get("model"), payload.get("messages")
-    if not isinstance(model, str) or not model.isprintable() or not 0 < len(model) <= 120:
-        raise InvalidRequest("`model` must be the name of a model, such as “gpt-4o-mini”.", param="model")
+    model, messages = model_of(payload), payload.get("messages")
     if not isinstance(messages, list) or not messages or len(messages) > MAX_MESSAGES:
         raise InvalidRequest(f"`messages` must be a list of 1 to {MAX_MESSAGES} messages.", param="messages")
     size = 0

@@ -10,6 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from gateway.dialects import openai_chat
+from gateway.dialects.chat_fields import model_of
 from gateway.dialects.openai_chat import BYTES_PER_TOKEN
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.types import Call, ChatRequest, Meta
@@ -25,9 +26,7 @@ OWN_FIELDS = frozenset({"encoding_format", "messages", "user", "cache"})
 def parse(body: bytes) -> ChatRequest:
     """`payload["input"]` is a list, each of it a text or a list of tokens. Raises InvalidRequest, naming the field."""
     payload = openai_chat.parse_object(body)
-    model = payload.get("model")
-    if not isinstance(model, str) or not model.isprintable() or not 0 < len(model) <= 120:
-        raise InvalidRequest("`model` must be the name of a model, such as “text-embedding-3-small”.", param="model")
+    model = model_of(payload, "a model, such as “text-embedding-3-small”")
     inputs = _inputs(payload.get("input"))
     if payload.get("encoding_format") not in (None, "float", "base64"):
         raise InvalidRequest("`encoding_format` must be “float” or “base64”.", param="encoding_format")

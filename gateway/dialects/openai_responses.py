@@ -220,11 +220,7 @@ def _function(tool: Any, at: str) -> dict[str, Any]:
             raise unsupported(f"`{at}.{name}` is not possible here.", f"{at}.{name}")
     function = _given({name: tool.get(name) for name in _FUNCTION_FIELDS})
     text_of(tool, "name", at)
-    for name, kind, what in (
-        ("description", str, "a text"),
-        ("parameters", dict, "an object"),
-        ("strict", bool, "true or false"),
-    ):
+    for name, (kind, what) in _FUNCTION_FIELDS.items():
         if not isinstance(function.get(name), kind | None):
             raise InvalidRequest(f"`{at}.{name}` must be {what}.", param=f"{at}.{name}")
     known = {"type", *_FUNCTION_FIELDS, *_FUNCTION_REFUSED}

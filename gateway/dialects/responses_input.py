@@ -168,7 +168,9 @@ def unseal(text: Any, at: str) -> list[Any]:
             blocks = orjson.loads(base64.urlsafe_b64decode(text.removeprefix(_SEAL)))
         except (binascii.Error, ValueError):
             blocks = None
-    if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+    if not isinstance(blocks, list) or not all(
+        isinstance(block, dict) and isinstance(block.get("type"), str) for block in blocks
+    ):
         raise unsupported(f"`{at}` was not made here, and nobody else can read it: leave it out.", at)
     return blocks
 

@@ -5,6 +5,7 @@ Settings: max_tokens (for requests without a limit, which Anthropic wants; 4096)
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import orjson
 
 from gateway.errors import ProviderFailed, Untranslatable
+from gateway.providers.answer import load
 from gateway.providers.anthropic_requests import request_of
-from gateway.providers.http import Http
+from gateway.providers.http import Http, read_out
 from gateway.types import ProviderConfig
 
 Object = dict[str, Any]
@@ -41,7 +43,7 @@ class Anthropic:
 
     async def complete(self, config: ProviderConfig, payload: Object) -> bytes:
         url, headers = _endpoint(config)
-        message = _loaded(await self._http.fetch(config, url, headers, request_of(config, payload)), config.name)
+        message = load(await self._http.fetch(config, url, headers, request_of(config, payload)), config)
         if message.get("type") == "error":
             raise _broken_off(message, config.name)
         if not isinstance(message.get("content"), list):
@@ -51,11 +53,14 @@ class Anthropic:
     async def stream(self, config: ProviderConfig, payload: Object) -> AsyncIterator[bytes]:
         url, headers = _endpoint(config)
         chunks = _Chunks(config.name)
-        async for data in self._http.events(config, url, headers, {**request_of(config, payload), "stream": True}):
-            for chunk in chunks.add(_loaded(data, config.name)):
-                yield orjson.dumps(chunk)
-            if chunks.ended:
-                return
+        body = {**request_of(config, payload), "stream": True}
+        async with contextlib.aclosing(self._http.events(config, url, headers, body)) as events:
+            async for data in events:
+                for chunk in chunks.add(load(data, config)):
+                    yield orjson.dumps(chunk)
+                if chunks.ended:
+                    await read_out(events)
+                    return
         raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
 
 
@@ -69,16 +74,6 @@ def read_error(body: Object) -> Object:
 def _endpoint(config: ProviderConfig) -> tuple[str, dict[str, str]]:
     base = (config.base_url or BASE_URL).rstrip("/").removesuffix("/v1")
     return f"{base}/v1/messages", {"x-api-key": config.api_key, "anthropic-version": VERSION}
-
-
-def _loaded(data: bytes, provider: str) -> Object:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        value = None
-    if not isinstance(value, dict):
-        raise ProviderFailed(f"{provider} sent what is not a JSON object.", provider=provider)
-    return value
 
 
 def _broken_off(event: Object, provider: str) -> ProviderFailed:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from gateway.errors import InvalidRequest, Untranslatable
+from gateway.providers.form import a_text, an_object
 from gateway.types import ProviderConfig
 
 Object = dict[str, Any]
@@ -127,14 +128,14 @@ class _Translation:
         return {"output_config": {"effort": _EFFORTS[effort]}}
 
     def _format(self, payload: Object) -> Object:
-        wanted = _object(payload["response_format"], "response_format")
+        wanted = an_object(payload["response_format"], "response_format")
         if wanted.get("type") == "text":
             return {}
         if wanted.get("type") != "json_schema":
             raise self._untranslatable(f"a `response_format` of type {wanted.get('type')!r}", "response_format.type")
         at = "response_format.json_schema"
-        named = _object(wanted.get("json_schema"), at)
-        schema = _object(named.get("schema"), f"{at}.schema")
+        named = an_object(wanted.get("json_schema"), at)
+        schema = an_object(named.get("schema"), f"{at}.schema")
         if named.get("description"):
             schema = {"description": named["description"], **schema}
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
@@ -144,10 +145,10 @@ class _Translation:
         return {"tools": tools} if tools else {}
 
     def _tool(self, tool: Any, at: str) -> Object:
-        tool = _object(tool, at)
+        tool = an_object(tool, at)
         if tool.get("type") != "function":
             raise self._untranslatable(f"a tool of type {tool.get('type')!r}", f"{at}.type")
-        function = _object(tool.get("function"), f"{at}.function")
+        function = an_object(tool.get("function"), f"{at}.function")
         for name, value in tool.items():
             if name not in ("type", "function", *_TOOL_MARKS) and value is not None:
                 raise self._untranslatable(f"`{at}.{name}`", f"{at}.{name}")
@@ -166,7 +167,7 @@ class _Translation:
         if isinstance(choice, str) and choice in _TOOL_CHOICES:
             translated: Object = {"type": _TOOL_CHOICES[choice]}
         elif isinstance(choice, dict) and choice.get("type") == "function":
-            function = _object(choice.get("function"), "tool_choice.function")
+            function = an_object(choice.get("function"), "tool_choice.function")
             translated = {"type": "tool", "name": _string(function, "name", "tool_choice.function")}
         else:
             raise self._untranslatable("this `tool_choice`", "tool_choice")
@@ -211,7 +212,7 @@ class _Translation:
         for name in ("audio", "function_call"):
             if message.get(name):
                 raise self._untranslatable(f"`{name}` of an assistant", f"{at}.{name}")
-        thoughts = [_object(block, at) for block in _list(message.get("thinking_blocks"), f"{at}.thinking_blocks")]
+        thoughts = [an_object(block, at) for block in _list(message.get("thinking_blocks"), f"{at}.thinking_blocks")]
         blocks = [block for block in thoughts if block.get("signature") or block.get("data")]
         said = message.get("content") or message.get("refusal") or []
         blocks += _without_empty(self._content(said, f"{at}.content"))
@@ -220,10 +221,10 @@ class _Translation:
         return blocks
 
     def _tool_use(self, call: Any, at: str) -> Object:
-        call = _object(call, at)
+        call = an_object(call, at)
         if call.get("type", "function") != "function":
             raise self._untranslatable(f"a tool call of type {call['type']!r}", f"{at}.type")
-        function = _object(call.get("function"), f"{at}.function")
+        function = an_object(call.get("function"), f"{at}.function")
         written = function.get("arguments") or "{}"
         try:
             arguments = orjson.loads(written)
@@ -247,7 +248,7 @@ class _Translation:
         return [self._part(part, f"{at}[{number}]") for number, part in enumerate(_list(content, at))]
 
     def _part(self, part: Any, at: str) -> Object:
-        kind = _object(part, at).get("type")
+        kind = an_object(part, at).get("type")
         translate = self._parts.get(kind) if isinstance(kind, str) else None
         if translate is None:
             raise self._untranslatable(f"a part of type {kind!r}", f"{at}.type")
@@ -258,7 +259,7 @@ class _Translation:
 
     def _image(self, part: Object, at: str) -> Object:
         at = f"{at}.image_url"
-        url = _string(_object(part.get("image_url"), at), "url", at)
+        url = _string(an_object(part.get("image_url"), at), "url", at)
         if not url.startswith("data:"):
             return {"type": "image", "source": {"type": "url", "url": url}}
         media_type, data = self._data(url, f"{at}.url")
@@ -268,7 +269,7 @@ class _Translation:
 
     def _file(self, part: Object, at: str) -> Object:
         at = f"{at}.file"
-        file = _object(part.get("file"), at)
+        file = an_object(part.get("file"), at)
         if file.get("file_id"):
             raise self._untranslatable("files of OpenAI's", f"{at}.file_id")
         media_type, data = self._data(_string(file, "file_data", at), f"{at}.file_data")
@@ -307,12 +308,6 @@ def _decoded(data: str, at: str) -> str:
         raise InvalidRequest(f"`{at}` must be base64 of UTF-8 text.", param=at) from None
 
 
-def _object(value: Any, at: str) -> Object:
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"`{at}` must be an object.", param=at)
-    return value
-
-
 def _list(value: Any, at: str) -> list[Any]:
     if value is None:
         return []
@@ -322,6 +317,4 @@ def _list(value: Any, at: str) -> list[Any]:
 
 
 def _string(value: Object, name: str, at: str) -> str:
-    if not isinstance(value.get(name), str):
-        raise InvalidRequest(f"`{at}.{name}` must be a text.", param=f"{at}.{name}")
-    return str(value[name])
+    return a_text(value.get(name), f"{at}.{name}")

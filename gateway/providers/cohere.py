@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from gateway.errors import ProviderFailed
 from gateway.providers import answer, form
 from gateway.providers.cohere_requests import embedding_request, request
-from gateway.providers.http import Http
+from gateway.providers.http import Http, read_out
 from gateway.types import ProviderConfig
 
 BASE_URL = "https://api.cohere.com"
@@ -32,14 +33,17 @@ class Cohere:
     async def stream(self, config: ProviderConfig, payload: dict[str, Any]) -> AsyncIterator[bytes]:
         url, headers = _endpoint(config, "chat")
         chunks = _Chunks(config, payload)
-        async for data in self._http.events(config, url, headers, request(config, payload, stream=True)):
-            event = answer.load(data, config)
-            with answer.reading(config):
-                made = list(chunks.of(event))
-            for chunk in made:
-                yield chunk
-            if chunks.ended:
-                return
+        body = request(config, payload, stream=True)
+        async with contextlib.aclosing(self._http.events(config, url, headers, body)) as events:
+            async for data in events:
+                event = answer.load(data, config)
+                with answer.reading(config):
+                    made = list(chunks.of(event))
+                for chunk in made:
+                    yield chunk
+                if chunks.ended:
+                    await read_out(events)
+                    return
         raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
 
     async def embed(self, config: ProviderConfig, payload: dict[str, Any]) -> bytes:

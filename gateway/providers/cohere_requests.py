@@ -28,12 +28,6 @@ _PARAMETERS = {
     "frequency_penalty": Parameter("frequency_penalty", form.number),
     "logprobs": Parameter("logprobs", form.boolean),
 }
-_ELSEWHERE = frozenset(
-    {
-        "model", "messages", "max_tokens", "max_completion_tokens", "response_format", "tools", "tool_choice",
-        "thinking", "reasoning_effort",
-    }
-)  # fmt: skip
 # Thinking is on or off, or has a budget; efforts between have no counterpart.
 _EFFORTS = {"none": "disabled", "high": "enabled"}
 
@@ -42,7 +36,7 @@ def request(config: ProviderConfig, payload: dict[str, Any], *, stream: bool) ->
     """The body of a chat. Raises InvalidRequest, Untranslatable."""
     body: dict[str, Any] = {"model": payload["model"], "stream": stream}
     body["messages"] = [_message(config, message) for message in conversation.read(payload, config)]
-    body |= form.translate(payload, config, _PARAMETERS, _ELSEWHERE)
+    body |= form.translate(payload, config, _PARAMETERS, form.OF_CHAT)
     if (limit := form.max_tokens(payload)) is not None:
         body["max_tokens"] = limit
     if (wanted := form.response_format(payload, config)) is not None:
@@ -55,10 +49,8 @@ def request(config: ProviderConfig, payload: dict[str, Any], *, stream: bool) ->
 
 
 def _thinking(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:
-    thinking, effort = payload.get("thinking"), payload.get("reasoning_effort")
+    thinking, effort = form.thinking(payload, config), payload.get("reasoning_effort")
     if thinking is not None:
-        if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "adaptive", "disabled"):
-            raise InvalidRequest("`thinking` must be an object with a known `type`.", param="thinking.type")
         if thinking["type"] == "disabled":
             return {"type": "disabled"}
         if thinking.get("budget_tokens") is not None:
@@ -142,13 +134,9 @@ def _part(config: ProviderConfig, role: str, part: Part) -> dict[str, Any]:
 # --- embeddings ----------------------------------------------------------------------------------------------------
 
 
-def _input_type(name: str, value: Any) -> str:
-    return form.a_text(value, name)
-
-
 _EMBEDDING_PARAMETERS = {
     "dimensions": Parameter("output_dimension", form.whole),
-    "input_type": Parameter("input_type", _input_type),
+    "input_type": Parameter("input_type", lambda name, value: form.a_text(value, name)),
 }
 
 

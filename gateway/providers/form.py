@@ -14,6 +14,13 @@ from gateway.types import ProviderConfig
 
 # Hints that cannot change an answer.
 NOT_SENT = NEUTRAL_FIELDS | {"cache_control"}
+# Of a chat, what each API has in a form of its own.
+OF_CHAT = frozenset(
+    {
+        "model", "messages", "max_tokens", "max_completion_tokens", "response_format", "tools", "tool_choice",
+        "thinking", "reasoning_effort",
+    }
+)  # fmt: skip
 # What a request means anyway when it does not say so.
 DEFAULTS: dict[str, Any] = {
     "frequency_penalty": 0, "functions": [], "logit_bias": {}, "logprobs": False, "modalities": ["text"], "n": 1,
@@ -87,6 +94,19 @@ def max_tokens(payload: Mapping[str, Any]) -> int | None:
     """The limit on generated tokens, under whichever of its names; the smaller one when both are there."""
     names = [name for name in ("max_completion_tokens", "max_tokens") if payload.get(name) is not None]
     return min((whole(name, payload[name]) for name in names), default=None)
+
+
+def thinking(payload: Mapping[str, Any], config: ProviderConfig) -> dict[str, Any] | None:
+    """As Anthropic has it; its `type` is enabled, adaptive or disabled."""
+    value = payload.get("thinking")
+    if value is None:
+        return None
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str):
+        raise InvalidRequest("`thinking` must be an object with a `type`.", param="thinking.type")
+    if kind not in ("enabled", "adaptive", "disabled"):
+        raise Untranslatable(f"thinking of type “{kind}”", provider=config.name, param="thinking.type")
+    return dict(value)
 
 
 class Format(NamedTuple):

@@ -43,12 +43,13 @@ class Gemini:
         url, headers = _endpoint(config, payload["model"], "streamGenerateContent?alt=sse")
         body, chunks = request(config, payload), _Chunks(config, payload["model"])
         with _credential_faults(config):
-            async for data in self._http.events(config, url, headers, body):
-                found = answer.load(data, config)
-                with answer.reading(config):
-                    made = list(chunks.of(found))
-                for chunk in made:
-                    yield chunk
+            async with contextlib.aclosing(self._http.events(config, url, headers, body)) as events:
+                async for data in events:
+                    found = answer.load(data, config)
+                    with answer.reading(config):
+                        made = list(chunks.of(found))
+                    for chunk in made:
+                        yield chunk
         with answer.reading(config):
             made = chunks.end()
         for chunk in made:

@@ -29,12 +29,6 @@ _PARAMETERS = {
     "logprobs": Parameter("responseLogprobs", form.boolean),
     "top_logprobs": Parameter("logprobs", form.whole),
 }
-_ELSEWHERE = frozenset(
-    {
-        "model", "messages", "max_tokens", "max_completion_tokens", "response_format", "tools", "tool_choice",
-        "thinking", "reasoning_effort",
-    }
-)  # fmt: skip
 
 # How much models think: up to 2.5 by a budget of tokens, with the numbers of Google's own OpenAI endpoint
 # (ai.google.dev/gemini-api/docs/openai); later ones by a level.
@@ -52,7 +46,7 @@ _AUDIO = frozenset({"audio/wav", "audio/mp3", "audio/aiff", "audio/aac", "audio/
 def request(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:
     """The body of generateContent. Raises InvalidRequest, Untranslatable."""
     messages = conversation.read(payload, config)
-    generation = form.translate(payload, config, _PARAMETERS, _ELSEWHERE)
+    generation = form.translate(payload, config, _PARAMETERS, form.OF_CHAT)
     if (limit := form.max_tokens(payload)) is not None:
         generation["maxOutputTokens"] = limit
     if (wanted := form.response_format(payload, config)) is not None:
@@ -77,11 +71,9 @@ def _by_budget(model: str) -> bool:
 
 def _thinking(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:
     """A budget in `thinking`, or an end to it, goes before `reasoning_effort`. Who asks for thoughts is shown them."""
-    thinking, effort = payload.get("thinking"), payload.get("reasoning_effort")
+    thinking, effort = form.thinking(payload, config), payload.get("reasoning_effort")
     shown = {"includeThoughts": True}
     if thinking is not None:
-        if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "adaptive", "disabled"):
-            raise InvalidRequest("`thinking` must be an object with a known `type`.", param="thinking.type")
         if thinking["type"] == "disabled":
             return _NO_THOUGHTS
         if thinking.get("display") == "omitted":
@@ -188,7 +180,8 @@ def _file(config: ProviderConfig, part: Part) -> dict[str, str]:
     if part.url.startswith(_FILES):
         return {"fileUri": part.url}
     url = urllib.parse.urlsplit(part.url)
-    media_type, _ = mimetypes.guess_type(url.path)
+    # Not strict: else .webp is known only where the machine has a list of its own.
+    media_type, _ = mimetypes.guess_type(url.path, strict=False)
     if url.scheme != "https" or media_type is None:
         what = "images at URLs other than https: with an ending like .png (a data: URL would do)"
         raise Untranslatable(what, provider=config.name, param=part.param)

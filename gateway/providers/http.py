@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -19,6 +20,8 @@ from gateway.types import ProviderConfig
 MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_RETRY_AFTER_S = 3600.0
+# The response's end comes with the stream's, or else this soon.
+END_S = 0.05
 # Of the 4xx these say something about the moment or about our credential, not about the request.
 _NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 409, 425, 429})
 
@@ -163,6 +166,14 @@ async def whole_body(response: aiohttp.ClientResponse, config: ProviderConfig) -
     if not response.content.at_eof():
         raise ProviderFailed(f"{config.name} sent more than {MAX_ANSWER_BYTES:,} bytes.", provider=config.name)
     return body
+
+
+async def read_out(events: AsyncIterator[bytes]) -> None:
+    """After a stream's last event: what is left is the response's end. Then its connection can be used again."""
+    with contextlib.suppress(TimeoutError, ProviderFailed):
+        async with asyncio.timeout(END_S):
+            async for _ in events:
+                pass
 
 
 async def _events(content: aiohttp.StreamReader, provider: str) -> AsyncIterator[bytes]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import urllib.parse
 from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.errors import ProviderFailed, Untranslatable
-from gateway.providers.http import Http
+from gateway.providers.http import Http, read_out
 from gateway.providers.vendors import VENDORS
 from gateway.types import ProviderConfig
-
-# The response's end comes with the stream's, or else this soon.
-END_S = 0.05
 
 
 class OpenAI:
@@ -30,7 +26,7 @@ class OpenAI:
         async with contextlib.aclosing(self._http.events(config, url, headers, adapted(config, payload))) as events:
             async for data in events:
                 if data == b"[DONE]":
-                    await _read_out(events)
+                    await read_out(events)
                     return
                 yield data
         raise ProviderFailed(f"{config.name} ended the stream before it was complete.", provider=config.name)
@@ -40,14 +36,6 @@ class OpenAI:
         if VENDORS[config.kind].strict:
             payload = {**payload, "encoding_format": "base64"}
         return await self._http.fetch(config, url, headers, payload)
-
-
-async def _read_out(events: AsyncIterator[bytes]) -> None:
-    """What is left is the end of the response: then its connection can be used again."""
-    with contextlib.suppress(TimeoutError, ProviderFailed):
-        async with asyncio.timeout(END_S):
-            async for _ in events:
-                pass
 
 
 def endpoint(config: ProviderConfig, path: str, model: str = "") -> tuple[str, dict[str, str]]:
@@ -63,6 +51,16 @@ def endpoint(config: ProviderConfig, path: str, model: str = "") -> tuple[str, d
     # A server on one's own machine may want no key.
     headers = {vendor.key_header: f"{vendor.key_prefix}{config.api_key}"} if config.api_key else {}
     return url, {**headers, **vendor.headers}
+
+
+def limit_field(config: ProviderConfig) -> str:
+    """What to call a limit on tokens that the client did not set, whatever the provider's kind.
+
+    OpenAI's reasoning models, also Azure's, refuse the old name; many compatible servers do not know the new one.
+    """
+    vendor = VENDORS.get(config.kind)
+    is_openai = vendor is not None and "api.openai.com" in (config.base_url or vendor.base_url)
+    return "max_completion_tokens" if is_openai or config.kind == "azure" else "max_tokens"
 
 
 def adapted(config: ProviderConfig, payload: dict[str, Any]) -> dict[str, Any]:

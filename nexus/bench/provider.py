@@ -35,16 +35,20 @@ _EVENTS = [
 ]
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    body = b""
+async def body_of(receive: Any) -> bytes:
+    """A request's, whole."""
+    body: bytes = b""
     while True:
         message = await receive()
         body += message.get("body", b"")
         if not message.get("more_body"):
-            break
-    if b'"stream":true' not in body:
+            return body
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] != "http":
+        return
+    if b'"stream":true' not in await body_of(receive):
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_BODY))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": _BODY})

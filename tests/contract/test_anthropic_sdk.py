@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from gateway import routing
+from gateway import setups
 from tests import servers
 from tests.conftest import Workspace
 from tests.fakes import anthropic as fake
@@ -32,7 +32,7 @@ def upstream() -> Iterator[str]:
 @pytest.fixture
 def with_anthropic(upstream: str) -> Callable[[Workspace], Workspace]:
     def configure(workspace: Workspace) -> Workspace:
-        routing.configure_provider(
+        setups.configure_provider(
             workspace.tenant, name="claude", kind="anthropic", base_url=upstream, api_key=fake.KEY
         )
         return workspace

@@ -9,7 +9,7 @@ import httpx2
 import openai
 import pytest
 
-from gateway import routing
+from gateway import setups
 from tests import servers
 from tests.conftest import Workspace
 from tests.fakes import cohere, gemini
@@ -47,7 +47,7 @@ def upstreams() -> Iterator[dict[str, Upstream]]:
 def upstream(request: pytest.FixtureRequest, upstreams: dict[str, Upstream], alice: Workspace) -> Upstream:
     """Alice's only provider."""
     upstream = upstreams[request.param]
-    routing.configure_provider(
+    setups.configure_provider(
         alice.tenant, name=upstream.kind, kind=upstream.kind, base_url=upstream.url, api_key=upstream.key
     )
     return upstream

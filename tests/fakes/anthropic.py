@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from tests.fakes.http import Object, begin_stream, client_left, end_stream, send_bytes, send_json, send_piece, serving
 
 KEY = "sk-ant-upstream"
 REQUEST_ID = "req_011CSHoEeqs5C35K2UUqR7Fy"
@@ -47,24 +47,16 @@ class Refused(Exception):
     """Status, error type and message of an answer that is none."""
 
 
-async def application(scope: Object, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    if scope["path"] == "/calls":
-        await _json(send, 200, {"calls": dict(calls), "last": last})
-        return
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
+async def _respond(scope: Object, body: bytes, receive: Any, send: Any) -> None:
     try:
         await _answer(scope, body, receive, send)
     except Refused as refused:
         status, kind, text = refused.args
         error = {"type": "error", "error": {"type": kind, "message": text}, "request_id": REQUEST_ID}
         await _json(send, status, error, *([(b"retry-after", b"7")] if status == 429 else []))
+
+
+application = serving(_respond, lambda: {"calls": dict(calls), "last": last})
 
 
 async def _answer(scope: Object, body: bytes, receive: Any, send: Any) -> None:
@@ -85,9 +77,9 @@ async def _answer(scope: Object, body: bytes, receive: Any, send: Any) -> None:
     if request.get("stream"):
         await _stream(model, request, receive, send)
     elif model == "hang":
-        await _client_left(receive)
+        await client_left(receive)
     elif model == "garbage":
-        await _raw(send, 200, b"<html>not JSON</html>")
+        await send_bytes(send, 200, b"<html>not JSON</html>")
     else:
         await asyncio.sleep(0.5 if model == "slow" else 0)
         message = {**_head(model), "content": _content(model, request), **_ending(model, request)}
@@ -181,7 +173,7 @@ def _ending(model: str, request: Object) -> Object:
 
 
 async def _stream(model: str, request: Object, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+    await begin_stream(send)
     empty: Object = {"content": [], "stop_reason": None, "stop_sequence": None, "usage": _usage()}
     await _event(send, {"type": "message_start", "message": {**_head(model), **empty}})
     if model == "overloaded-late":
@@ -198,27 +190,23 @@ async def _stream(model: str, request: Object, receive: Any, send: Any) -> None:
         await _event(send, {"type": "content_block_stop", "index": index})
     counts = {"input_tokens": 5, "cache_creation_input_tokens": 2, "cache_read_input_tokens": 4, "output_tokens": 12}
     await _event(send, {"type": "message_delta", "delta": _ending(model, request), "usage": counts})
-    await _event(send, {"type": "message_stop"}, more=False)
+    await _event(send, {"type": "message_stop"})
+    await end_stream(send)
 
 
 async def _misbehave(model: str, receive: Any, send: Any) -> bool:
     """In the middle of the first block. Whether the stream is over."""
     if model == "hang":
-        await _client_left(receive)
+        await client_left(receive)
     elif model == "slow":
         await asyncio.sleep(0.5)
     elif model == "garbage":
-        await send({"type": "http.response.body", "body": b"event: ping\ndata: not JSON\n\n", "more_body": True})
+        await send_piece(send, b"event: ping\ndata: not JSON\n\n")
     elif model == "unknown":
         await _event(send, {"type": "content_block_rotated", "index": 0})
     elif model == "overloaded-middle":
         await _broken_off(send)
     return model in ("cut", "hang", "overloaded-middle")
-
-
-async def _client_left(receive: Any) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _broken_off(send: Any) -> None:
@@ -250,16 +238,8 @@ def _split(text: str) -> Iterator[str]:
 
 
 async def _event(send: Any, event: Object, *, more: bool = True) -> None:
-    body = b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event))
-    await send({"type": "http.response.body", "body": body, "more_body": more})
+    await send_piece(send, b"event: %s\ndata: %s\n\n" % (event["type"].encode(), orjson.dumps(event)), more=more)
 
 
 async def _json(send: Any, status: int, value: Any, *headers: tuple[bytes, bytes]) -> None:
-    await _raw(send, status, orjson.dumps(value), *headers)
-
-
-async def _raw(send: Any, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    sent = [(b"content-type", b"application/json"), (b"request-id", REQUEST_ID.encode()), *headers]
-    sent.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": sent})
-    await send({"type": "http.response.body", "body": body})
+    await send_json(send, status, value, (b"request-id", REQUEST_ID.encode()), *headers)

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from tests.fakes.http import Object, begin_stream, client_left, end_stream, send_bytes, send_json, send_piece, serving
 
 KEY = "co-upstream"
 ID = "c14c80c3-18eb-4519-9460-6c92edd8cfb4"
@@ -65,18 +65,7 @@ class Refused(Exception):
     """Status and message of an answer that is none."""
 
 
-async def application(scope: Object, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    if scope["path"] == "/calls":
-        await _json(send, 200, {"calls": dict(calls), "last": last})
-        return
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
+async def _respond(scope: Object, body: bytes, receive: Any, send: Any) -> None:
     try:
         if dict(scope["headers"]).get(b"authorization") != f"Bearer {KEY}".encode():
             raise Refused(401, "invalid api token")
@@ -87,14 +76,17 @@ async def application(scope: Object, receive: Any, send: Any) -> None:
         if model in _FAILURES:
             raise Refused(*_FAILURES[model])
         if scope["path"] == "/v2/embed":
-            await _json(send, 200, _embeddings(payload))
+            await send_json(send, 200, _embeddings(payload))
         else:
             _check(payload)
             await _chat(model, payload, receive, send)
     except Refused as refused:
         status, text = refused.args
         headers = [(b"retry-after", b"1")] if status == 429 else []
-        await _raw(send, status, orjson.dumps({"id": ID, "message": text}), headers)
+        await send_json(send, status, {"id": ID, "message": text}, *headers)
+
+
+application = serving(_respond, lambda: {"calls": dict(calls), "last": last})
 
 
 def _check(payload: Object) -> None:
@@ -147,13 +139,13 @@ async def _chat(model: str, payload: Object, receive: Any, send: Any) -> None:
     if payload.get("stream"):
         await _stream(model, payload, receive, send)
     elif model == "hang":
-        await _gone(receive)
+        await client_left(receive)
     elif model == "garbage":
-        await _raw(send, 200, b"<html>not JSON</html>")
+        await send_bytes(send, 200, b"<html>not JSON</html>")
     else:
         if model == "slow":
             await asyncio.sleep(0.5)
-        await _json(send, 200, _answer(model, payload))
+        await send_json(send, 200, _answer(model, payload))
 
 
 def _words(payload: Object) -> list[str]:
@@ -233,35 +225,17 @@ def _events(model: str, payload: Object) -> Iterator[Object]:
 
 
 async def _stream(model: str, payload: Object, receive: Any, send: Any) -> None:
-    headers = [(b"content-type", b"text/event-stream")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await begin_stream(send)
     for number, event in enumerate(_events(model, payload)):
         if number == 4 and model == "cut":
             return
         if number == 4 and model == "unfinished":
             break
         if number == 4 and model == "hang":
-            await _gone(receive)
+            await client_left(receive)
             return
         if model == "slow":
             await asyncio.sleep(0.1)
         data = b"<html>not JSON</html>" if number == 4 and model == "garbage" else orjson.dumps(event)
-        body = b"event: %s\ndata: %s\n\n" % (event["type"].encode(), data)
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _gone(receive: Any) -> None:
-    """Returns when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _json(send: Any, status: int, value: Any) -> None:
-    await _raw(send, status, orjson.dumps(value))
-
-
-async def _raw(send: Any, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers + (more or [])})
-    await send({"type": "http.response.body", "body": body})
+        await send_piece(send, b"event: %s\ndata: %s\n\n" % (event["type"].encode(), data))
+    await end_stream(send)

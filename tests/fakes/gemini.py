@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-Object = dict[str, Any]
+from tests.fakes.http import Header, Object, begin_stream, client_left, end_stream, send_bytes, send_piece, serving
 
 KEY = "AIzaSyUpstream"
 SIGNATURE = "CpcBAdHtim9+q4rstcbvQC0ic4x1/vqQlCJWgE+UZ6dTLYGHMMBkF"
@@ -53,18 +53,7 @@ class Refused(Exception):
     """Status, google.rpc status, message and details of an answer that is none."""
 
 
-async def application(scope: Object, receive: Any, send: Any) -> None:
-    if scope["type"] != "http":
-        return
-    if scope["path"] == "/calls":
-        await _json(send, 200, {"calls": dict(calls), "last": last})
-        return
-    body = b""
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            break
+async def _respond(scope: Object, body: bytes, receive: Any, send: Any) -> None:
     try:
         model, method = _target(scope)
         payload = orjson.loads(body)
@@ -74,6 +63,9 @@ async def application(scope: Object, receive: Any, send: Any) -> None:
         await _answer(model, method, payload, receive, send)
     except Refused as refused:
         await _refuse(send, *refused.args)
+
+
+application = serving(_respond, lambda: {"calls": dict(calls), "last": last})
 
 
 def _target(scope: Object) -> tuple[str, str]:
@@ -144,9 +136,9 @@ async def _answer(model: str, method: str, payload: Object, receive: Any, send: 
     elif method == "streamGenerateContent":
         await _stream(model, payload, receive, send)
     elif model == "hang":
-        await _gone(receive)
+        await client_left(receive)
     elif model == "garbage":
-        await _raw(send, 200, b"<html>not JSON</html>")
+        await send_bytes(send, 200, b"<html>not JSON</html>")
     else:
         if model == "slow":
             await asyncio.sleep(0.5)
@@ -230,15 +222,14 @@ def _embeddings(model: str, payload: Object) -> Object:
 
 
 async def _stream(model: str, payload: Object, receive: Any, send: Any) -> None:
-    headers = [(b"content-type", b"text/event-stream")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await begin_stream(send)
     for number, piece in enumerate(_pieces(model, payload)):
         if number == 2 and model == "cut":
             return
         if number == 2 and model == "unfinished":
             break
         if number == 2 and model == "hang":
-            await _gone(receive)
+            await client_left(receive)
             return
         if number == 2 and model == "garbage":
             await _event(send, b"<html>not JSON</html>")
@@ -248,7 +239,7 @@ async def _stream(model: str, payload: Object, receive: Any, send: Any) -> None:
         if model == "slow":
             await asyncio.sleep(0.15)
         await _event(send, orjson.dumps(piece))
-    await send({"type": "http.response.body", "body": b""})
+    await end_stream(send)
 
 
 # --- the wire ------------------------------------------------------------------------------------------------------
@@ -264,24 +255,12 @@ async def _refuse(send: Any, code: int, status: str, message: str, details: list
     if code == 429:
         headers.append((b"retry-after", b"1"))
         details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}]
-    await _raw(send, code, orjson.dumps(_error(code, status, message, details)), headers)
+    await _json(send, code, _error(code, status, message, details), *headers)
 
 
 async def _event(send: Any, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": b"data: " + data + b"\r\n\r\n", "more_body": True})
+    await send_piece(send, b"data: " + data + b"\r\n\r\n")
 
 
-async def _gone(receive: Any) -> None:
-    """Returns when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _json(send: Any, status: int, value: Any) -> None:
-    await _raw(send, status, orjson.dumps(value))
-
-
-async def _raw(send: Any, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    headers = [(b"content-type", b"application/json; charset=UTF-8"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers + (more or [])})
-    await send({"type": "http.response.body", "body": body})
+async def _json(send: Any, status: int, value: Any, *headers: Header) -> None:
+    await send_bytes(send, status, orjson.dumps(value), *headers, content_type=b"application/json; charset=UTF-8")

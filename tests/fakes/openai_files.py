@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from typing import Any
 
-import orjson
+from tests.fakes.http import begin_stream, send_json, send_piece
 
 KEY = "sk-files"
 SPEECH = bytes(range(256)) * 1000
@@ -19,7 +19,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         return
     path, headers = scope["path"], {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
     if path == "/calls":
-        await _json(send, 200, seen)
+        await send_json(send, 200, seen)
         return
     digest, size, blocks = hashlib.sha256(), 0, 0
     while True:
@@ -31,7 +31,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     sent = {"method": scope["method"], "headers": headers, "query": scope["query_string"].decode(), "size": size}
     seen[path] = sent | {"sha256": digest.hexdigest()}
     if headers.get("authorization") != f"Bearer {KEY}":
-        await _json(send, 401, {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}})
+        await send_json(
+            send, 401, {"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}}
+        )
         return
     await _answer(path.removeprefix("/v1/"), scope["method"], send)
 
@@ -46,36 +48,30 @@ async def _answer(path: str, method: str, send: Any) -> None:
     elif path.endswith("/content"):
         await _stream(send, SPEECH, b"application/octet-stream")
     elif path == "audio/transcriptions":
-        await _json(send, 200, {"text": "hello", "usage": {"type": "tokens", **USAGE}})
+        await send_json(send, 200, {"text": "hello", "usage": {"type": "tokens", **USAGE}})
     elif path == "images/generations":
-        await _json(send, 200, {"created": 1_750_000_000, "data": [{"b64_json": "QUJD" * 50_000}], "usage": USAGE})
+        await send_json(send, 200, {"created": 1_750_000_000, "data": [{"b64_json": "QUJD" * 50_000}], "usage": USAGE})
     elif path == "moderations":
-        await _json(send, 200, {"id": "modr-1", "model": "omni-moderation-latest", "results": []})
+        await send_json(send, 200, {"id": "modr-1", "model": "omni-moderation-latest", "results": []})
     elif path == "files/missing":
-        await _json(send, 404, {"error": {"message": "No such File object: missing", "type": "invalid_request_error"}})
+        await send_json(
+            send, 404, {"error": {"message": "No such File object: missing", "type": "invalid_request_error"}}
+        )
     elif path == "files/overloaded":
-        await _json(send, 503, {"error": {"message": "overloaded"}})
+        await send_json(send, 503, {"error": {"message": "overloaded"}})
     elif path.startswith("files/") and method == "DELETE":
-        await _json(send, 200, {"id": "file-1", "object": "file", "deleted": True})
+        await send_json(send, 200, {"id": "file-1", "object": "file", "deleted": True})
     elif path == "files" and method == "GET":
-        await _json(send, 200, {"object": "list", "data": [file], "has_more": False})
+        await send_json(send, 200, {"object": "list", "data": [file], "has_more": False})
     else:
-        await _json(send, 200, file)
+        await send_json(send, 200, file)
 
 
 async def _stream(send: Any, data: bytes, content_type: bytes, until: int | None = None) -> None:
-    headers = [(b"content-type", content_type), (b"content-disposition", b'attachment; filename="a"')]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await begin_stream(send, content_type, (b"content-disposition", b'attachment; filename="a"'))
     for number, start in enumerate(range(0, len(data), 16_384)):
         if number == until:
             raise ConnectionError("told to break off")
-        await send({"type": "http.response.body", "body": data[start : start + 16_384], "more_body": True})
+        await send_piece(send, data[start : start + 16_384])
         await asyncio.sleep(0)
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _json(send: Any, status: int, value: Any) -> None:
-    body = orjson.dumps(value)
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send_piece(send, more=False)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import redis.asyncio
 from django.conf import settings
 
-from gateway import breaker
+from gateway import breaker, setups
 from gateway.breaker import FAILURES_TO_OPEN, Breakers
 from gateway.types import Candidate, ProviderConfig
+from tenants import secretbox
 
 Make = Callable[[], Breakers]
 
@@ -105,6 +108,33 @@ async def test_a_change_of_the_tenants_setup_forgets_it(processes: Processes, ca
     await fail(breakers, candidate)
     breakers.forget("t1")
     assert await breakers.lets_through(candidate)
+
+
+async def test_another_address_or_credential_begins_with_a_closed_one(
+    processes: Processes, candidate: Candidate
+) -> None:
+    breakers = processes.start()
+    await fail(breakers, candidate, FAILURES_TO_OPEN * 2)
+    breakers.forget("t1")
+    changed = candidate._replace(provider=dataclasses.replace(candidate.provider, version="another"))
+    await breakers.failed(changed)
+    assert breakers.state_of(changed) == "closed" and await breakers.lets_through(changed)
+
+
+def test_a_provider_that_is_called_in_another_way_has_another_version() -> None:
+    row: dict[str, Any] = {
+        "name": "own", "kind": "openai", "base_url": "https://a.example.com/v1", "credential": secretbox.seal("sk-a"),
+        "catalog": "", "settings": {}, "max_concurrency": None,
+    }  # fmt: skip
+    changes: list[dict[str, Any]] = [
+        {"kind": "groq"},
+        {"base_url": "https://b.example.com/v1"},
+        {"credential": secretbox.seal("sk-b")},
+        {"settings": {"first_byte_timeout_s": 9}},
+    ]
+    versions = {setups.provider_of({**row, **change}, "t1").version for change in changes}
+    same = setups.provider_of({**row, "name": "renamed", "catalog": "azure", "max_concurrency": 3}, "t1").version
+    assert len(versions) == 4 and same == setups.provider_of(row, "t1").version and same not in versions
 
 
 @pytest.mark.parametrize("processes", ["redis"], indirect=True)

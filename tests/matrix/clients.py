@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ class Failed(Exception):
     """What it says with 502."""
 
 
-class Client:
+class Client(abc.ABC):
     """Knows `refused` and `failed`, the errors of its SDK for what a provider refuses and fails at.
 
     `stream` gives the pieces of a text; `call_tools` the first call's arguments, and the answer to all the results;
@@ -45,17 +46,14 @@ class Client:
     def __init__(self, url: str, key: str) -> None:
         self.url, self.key = url, key
 
-    def ask(self, model: str, text: str) -> str:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def ask(self, model: str, text: str) -> str: ...
 
-    def stream(self, model: str, text: str) -> list[str]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def stream(self, model: str, text: str) -> list[str]: ...
 
-    def leave(self, model: str) -> None:
-        raise NotImplementedError
-
-    def close(self) -> None:
-        pass
+    @abc.abstractmethod
+    def leave(self, model: str) -> None: ...
 
 
 class Sdk(Client):
@@ -63,28 +61,29 @@ class Sdk(Client):
 
     sdk: openai.OpenAI | anthropic.Anthropic
 
-    def close(self) -> None:
-        self.sdk.close()
+    @abc.abstractmethod
+    def call_tools(self, model: str, *, streaming: bool) -> tuple[Any, str]: ...
 
-    def call_tools(self, model: str, *, streaming: bool) -> tuple[Any, str]:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def show_picture(self, model: str) -> str: ...
 
-    def show_picture(self, model: str) -> str:
-        raise NotImplementedError
-
-    def demand_tool(self, model: str) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def demand_tool(self, model: str) -> Any: ...
 
 
-class OpenAIChat(Sdk):
-    dialect, refused, failed = "openai-chat", openai.BadRequestError, openai.InternalServerError
-    tools: Any = [{"type": "function", "function": FUNCTION}]
+class OpenAISdk(Sdk):
+    refused, failed = openai.BadRequestError, openai.InternalServerError
 
     def __init__(self, url: str, key: str) -> None:
         super().__init__(url, key)
         self.sdk: openai.OpenAI = openai.OpenAI(
             base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS
         )
+
+
+class OpenAIChat(OpenAISdk):
+    dialect = "openai-chat"
+    tools: Any = [{"type": "function", "function": FUNCTION}]
 
     def ask(self, model: str, text: str) -> str:
         return self._create(model, [{"role": "user", "content": text}])
@@ -126,15 +125,9 @@ class OpenAIChat(Sdk):
         return str(answer.choices[0].message.content)
 
 
-class OpenAIResponses(Sdk):
-    dialect, refused, failed = "openai-responses", openai.BadRequestError, openai.InternalServerError
+class OpenAIResponses(OpenAISdk):
+    dialect = "openai-responses"
     tools: Any = [{"type": "function", **FUNCTION}]
-
-    def __init__(self, url: str, key: str) -> None:
-        super().__init__(url, key)
-        self.sdk: openai.OpenAI = openai.OpenAI(
-            base_url=f"{url}/v1", api_key=key, max_retries=0, default_headers=HEADERS
-        )
 
     def ask(self, model: str, text: str) -> str:
         return self.sdk.responses.create(model=model, input=text).output_text

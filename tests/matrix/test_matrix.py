@@ -36,7 +36,8 @@ def workspace_of(database: None, urls: dict[str, str]) -> Callable[[str], Worksp
 
 @pytest.fixture
 def client(server: str, workspace_of: Callable[[str], Workspace], kind: type[Client]) -> Iterator[Client]:
-    with contextlib.closing(kind(server, workspace_of(kind.dialect).key)) as client:
+    client = kind(server, workspace_of(kind.dialect).key)
+    with client.sdk if isinstance(client, Sdk) else contextlib.nullcontext():
         yield client
 
 

@@ -18,7 +18,7 @@ from gateway.providers.anthropic import Anthropic, answer_of, read_error
 from gateway.providers.anthropic_requests import request_of
 from gateway.providers.http import Http
 from gateway.types import ProviderConfig
-from tests import servers
+from tests import asking
 from tests.fakes import anthropic as fake
 from tests.messages import (
     ANYTHING,
@@ -277,8 +277,8 @@ def test_no_chat_request_breaks_the_translation(options: dict[str, Any], message
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[ProviderConfig]:
-    with servers.running("tests.fakes.anthropic:application", ready="/calls") as server:
-        yield ProviderConfig("claude", "anthropic", f"{server.url}/v1/", fake.KEY)
+    with asking.fake("anthropic", fake.KEY, "/v1/") as config:
+        yield config
 
 
 @pytest.fixture
@@ -287,21 +287,12 @@ async def provider() -> AsyncIterator[Anthropic]:
         yield Anthropic(Http(session, first_byte_timeout_s=1, read_error=read_error))
 
 
-def chat(model: str, **more: Any) -> dict[str, Any]:
-    return {"model": model, "messages": [{"role": "user", "content": "Tea?"}], **more}
-
-
 TWO_TOOLS = [{"type": "function", "function": {"name": name}} for name in ("weather", "clock")]
 
 
-async def both(provider: Anthropic, config: ProviderConfig, payload: dict[str, Any]) -> list[dict[str, Any]]:
+async def both(provider: Anthropic, config: ProviderConfig, model: str, **more: Any) -> list[dict[str, Any]]:
     """The answer as a whole, and put together from its stream."""
-    whole = orjson.loads(await provider.complete(config, payload))
-    assembler = openai_chat.Assembler()
-    async for chunk in provider.stream(config, payload):
-        assembler.add(orjson.loads(chunk))
-    assert assembler.complete
-    answers = [whole, assembler.body()]
+    answers = [await ask(provider, config, model, **more) for ask in (asking.whole, asking.streamed)]
     for answer in answers:
         answer["choices"][0]["message"].pop("refusal", None)
         assert answer.pop("created") > 1_700_000_000
@@ -312,7 +303,7 @@ async def both(provider: Anthropic, config: ProviderConfig, payload: dict[str, A
 async def test_a_stream_says_what_a_whole_answer_says(
     provider: Anthropic, upstream: ProviderConfig, model: str
 ) -> None:
-    whole, streamed = await both(provider, upstream, chat(model, tools=TWO_TOOLS))
+    whole, streamed = await both(provider, upstream, model, tools=TWO_TOOLS)
     assert streamed == whole
     assert whole["id"] == "msg_01XFDUDYJgAACzvnptvVoYEL" and whole["model"] == f"{model}-20261021"
     assert whole["usage"] == {
@@ -326,7 +317,7 @@ async def test_a_stream_says_what_a_whole_answer_says(
 
 async def test_calls_of_tools_and_thoughts_are_translated(provider: Anthropic, upstream: ProviderConfig) -> None:
     (tools, _), (thought, _) = [
-        await both(provider, upstream, chat(model, tools=TWO_TOOLS)) for model in ("tools", "thinking")
+        await both(provider, upstream, model, tools=TWO_TOOLS) for model in ("tools", "thinking")
     ]
     choice = tools["choices"][0]
     assert choice["finish_reason"] == "tool_calls" and choice["message"]["content"] == "Let me look."
@@ -354,7 +345,7 @@ async def test_calls_of_tools_and_thoughts_are_translated(provider: Anthropic, u
 async def test_the_reason_for_an_end_is_translated(
     provider: Anthropic, upstream: ProviderConfig, model: str, finish_reason: str, stop_reason: str | None
 ) -> None:
-    for answer in await both(provider, upstream, chat(model)):
+    for answer in await both(provider, upstream, model):
         choice = answer["choices"][0]
         assert (choice["finish_reason"], choice.get("stop_reason")) == (finish_reason, stop_reason)
 
@@ -363,7 +354,7 @@ async def test_what_anthropic_streamed_reaches_its_own_clients_unchanged(
     provider: Anthropic, upstream: ProviderConfig
 ) -> None:
     for model in ("ok", "tools", "thinking", "length", "stop"):
-        payload = chat(model, tools=TWO_TOOLS)
+        payload = asking.hello(model, tools=TWO_TOOLS)
         whole = anthropic_messages.render(call_of(), await provider.complete(upstream, payload), {})
         chunks = [orjson.loads(chunk) async for chunk in provider.stream(upstream, payload)]
         assert put_together(streamed_chunks(chunks)) == orjson.loads(whole)
@@ -378,7 +369,7 @@ async def test_failures_are_told_apart(
     provider: Anthropic, upstream: ProviderConfig, model: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error) as caught:
-        await provider.complete(upstream, chat(model))
+        await provider.complete(upstream, asking.hello(model))
     if isinstance(caught.value, ProviderRefused):
         assert caught.value.type in ("invalid_request_error", "not_found_error") and caught.value.message
     if model == "rate-limited":
@@ -388,7 +379,7 @@ async def test_failures_are_told_apart(
 
 @pytest.mark.parametrize("model", ["cut", "garbage", "overloaded-middle"])
 async def test_a_stream_that_breaks_off_is_a_failure(provider: Anthropic, upstream: ProviderConfig, model: str) -> None:
-    stream = provider.stream(upstream, chat(model))
+    stream = provider.stream(upstream, asking.hello(model))
     assert orjson.loads(await anext(stream))["choices"][0]["delta"]["role"] == "assistant"
     with pytest.raises(ProviderFailed):
         async for _ in stream:
@@ -399,12 +390,12 @@ async def test_a_stream_that_fails_before_its_first_block_gave_nothing(
     provider: Anthropic, upstream: ProviderConfig
 ) -> None:
     with pytest.raises(ProviderFailed, match="Overloaded"):
-        await anext(provider.stream(upstream, chat("overloaded-late")))
+        await anext(provider.stream(upstream, asking.hello("overloaded-late")))
 
 
 async def test_a_wrong_key_is_our_failure_and_not_the_requests(provider: Anthropic, upstream: ProviderConfig) -> None:
     with pytest.raises(ProviderFailed) as caught:
-        await provider.complete(ProviderConfig("claude", "anthropic", upstream.base_url, "wrong"), chat("ok"))
+        await provider.complete(ProviderConfig("claude", "anthropic", upstream.base_url, "wrong"), asking.hello("ok"))
     assert not caught.value.retryable
 
 

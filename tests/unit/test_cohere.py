@@ -9,15 +9,14 @@ import aiohttp
 import orjson
 import pytest
 
-from gateway.dialects import openai_chat
-from gateway.errors import GatewayError, InvalidRequest, ProviderFailed, ProviderRefused, Untranslatable
-from gateway.providers import answer, cohere
+from gateway.errors import InvalidRequest, ProviderFailed, ProviderRefused, Untranslatable
+from gateway.providers import cohere
 from gateway.providers.cohere_requests import embedding_request
 from gateway.providers.cohere_requests import request as made
 from gateway.providers.http import Http
 from gateway.types import ProviderConfig
-from tests import servers
-from tests.damage import damaged
+from tests import damage
+from tests.asking import both, fake, streamed
 from tests.fakes.cohere import ID, KEY
 
 CONFIG = ProviderConfig("cohere", "cohere")
@@ -166,6 +165,7 @@ def test_tools_have_a_schema_and_may_be_strict() -> None:
         ({"logit_bias": {"5": 1}}, "logit_bias"),
         ({"reasoning_effort": "medium"}, "reasoning_effort"),
         ({"something_new": 1}, "something_new"),
+        ({"thinking": {"type": "between_tools"}}, "thinking.type"),
         ({"tools": [{"type": "custom"}]}, "tools[0].type"),
         ({"messages": [{"role": "user", "content": [SOUND]}]}, "messages[0].content[0].input_audio.format"),
         (
@@ -215,13 +215,7 @@ FULL = asked(
 
 
 def test_no_damage_to_a_request_is_more_than_a_bad_request() -> None:
-    for where, payload in damaged(FULL):
-        try:
-            if isinstance(payload, dict):
-                openai_chat.read(payload)
-                orjson.dumps(request(payload))
-        except GatewayError as error:
-            assert error.status == 400 and error.param, where
+    damage.check_requests(FULL, request)
 
 
 def test_what_embeddings_are_for_can_be_said() -> None:
@@ -243,30 +237,14 @@ def test_what_embeddings_are_for_can_be_said() -> None:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[ProviderConfig]:
-    with servers.running("tests.fakes.cohere:application", ready="/calls") as server:
-        yield ProviderConfig("cohere", "cohere", server.url, KEY)
+    with fake("cohere", KEY) as config:
+        yield config
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[cohere.Cohere]:
     async with aiohttp.ClientSession() as session:
         yield cohere.Cohere(Http(session, first_byte_timeout_s=5))
-
-
-async def whole(provider: cohere.Cohere, config: ProviderConfig, model: str, **more: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = orjson.loads(await provider.complete(config, asked(model=model, **more)))
-    return answer
-
-
-async def streamed(provider: cohere.Cohere, config: ProviderConfig, model: str, **more: Any) -> dict[str, Any]:
-    assembler = openai_chat.Assembler()
-    async for chunk in provider.stream(config, asked(model=model, **more)):
-        assembler.add(orjson.loads(chunk))
-    assert assembler.complete
-    return assembler.body()
-
-
-both = pytest.mark.parametrize("ask", [whole, streamed])
 
 
 @both
@@ -366,13 +344,7 @@ ANSWER: Any = {
 
 
 def test_no_damage_to_an_answer_is_more_than_a_failure() -> None:
-    for _, found in damaged(ANSWER):
-        try:
-            data = orjson.dumps(found)
-            with answer.reading(CONFIG):
-                orjson.loads(cohere.whole(CONFIG, asked(), answer.load(data, CONFIG)))
-        except ProviderFailed:
-            pass
+    damage.check_answers(ANSWER, CONFIG, lambda found: cohere.whole(CONFIG, asked(), found))
 
 
 # --- embeddings ----------------------------------------------------------------------------------------------------
