@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from gateway import admission, answers, passthrough, runtime
+from gateway import admission, answers, passthrough, runtime, scrape
 from gateway.errors import (
     ClientLeft,
     GatewayError,
@@ -59,6 +59,9 @@ class Edge:
             await self._until_left(self._pass_on, scope, receive, send)
         elif scope["type"] == "http" and scope["path"] in {"/health", "/healthz", "/readyz"}:
             await self._health(scope["path"], send)
+        elif scope["type"] == "http" and scope["path"] == scrape.PATH:
+            # A page that grows with the processes: not on the loop that answers the others.
+            await send_reply(await asyncio.to_thread(scrape.answer, scope), send)
         else:
             await self._django(scope, receive, send)
 

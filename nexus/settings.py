@@ -9,6 +9,7 @@ from typing import Any
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from gateway.cache.embedding import choose
 from nexus import env
 from nexus.admin_theme import UNFOLD as UNFOLD
 
@@ -74,7 +75,20 @@ MODEL_SOURCE_DIR = env.text(
     "",
     "Folder with all-MiniLM-L6-v2's model.safetensors and tokenizer.json, if you bring them.",
 )
+CROSS_ENCODER_DIR = env.text(
+    "NEXUS_CROSS_ENCODER_DIR", "", "Folder with a cross-encoder (model.onnx, tokenizer.json) that has the last word."
+)
+CROSS_ENCODER_MIN = env.decimal(
+    "NEXUS_CROSS_ENCODER_MIN", 0.5, "What it must give a pair of questions, from 0 to 1, for a semantic hit."
+)
+if CROSS_ENCODER_MIN > 1:
+    raise ImproperlyConfigured("NEXUS_CROSS_ENCODER_MIN must be from 0 to 1.")
 SPOOL_DIR = env.path("NEXUS_SPOOL_DIR", VAR_DIR / "spool", "Usage events wait here while Redis is away.")
+METRICS_TOKEN = env.text(
+    "NEXUS_METRICS_TOKEN", "", "Lets a scraper on another machine read /metrics. At least 16 characters."
+)
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("NEXUS_METRICS_TOKEN must have at least 16 characters; without one, unset it.")
 REGISTRATIONS_PER_HOUR = env.integer(
     "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
 )
@@ -84,6 +98,13 @@ OPENAI_API_KEY = env.text("OPENAI_API_KEY", "", "Platform-wide key of the OpenAI
 OPENAI_BASE_URL = env.text(
     "OPENAI_BASE_URL", "https://api.openai.com/v1", "Base URL of the OpenAI-compatible provider."
 )
+EMBEDDER = env.text(
+    "NEXUS_EMBEDDER", "local", "Who turns questions into vectors: local, grpc://…, openai:… or fastembed:…."
+)
+try:
+    choose.parse(EMBEDDER, openai_api_key=OPENAI_API_KEY, openai_base_url=OPENAI_BASE_URL)
+except ValueError as error:
+    raise ImproperlyConfigured(f"NEXUS_EMBEDDER: {error}") from error
 DEFAULT_MODEL = env.text("NEXUS_DEFAULT_MODEL", "gpt-4o-mini", "Model of simple requests that name none.")
 AUTO_SIMPLE_MODEL = env.text("NEXUS_AUTO_SIMPLE_MODEL", "gpt-4o-mini", "Where “auto” sends simple requests.")
 AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “auto” sends complex requests.")
@@ -113,6 +134,8 @@ SHARED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    # Operator classes in indexes.
+    "django.contrib.postgres",
     "channels",
     "djstripe",
     "rest_framework",
@@ -284,6 +307,12 @@ CELERY_BEAT_SCHEDULE = {
     # `expires`: a beat that missed ticks must not leave a queue of stale ones behind.
     "drain-usage": {"task": "analytics.tasks.drain_usage", "schedule": 1.0, "options": {"expires": 5}},
     "purge-cache": {"task": "gateway.tasks.purge_cache", "schedule": 60.0, "options": {"expires": 60}},
+    "judge-samples": {"task": "gateway.tasks.judge_samples", "schedule": 30.0, "options": {"expires": 30}},
+    "purge-verdicts": {
+        "task": "gateway.tasks.purge_verdicts",
+        "schedule": crontab(minute="41"),
+        "options": {"expires": 3600},
+    },
     "purge-records": {
         "task": "analytics.tasks.purge_records",
         "schedule": crontab(minute="17"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -80,7 +81,17 @@ def web_service(environment: dict[str, str], host: str, port: int, processes: in
     program = ["-m", "uvicorn", "nexus.asgi:application", "--host", host, "--port", str(port)]
     program += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-access-log"]
     program += ["--workers", str(processes), "--timeout-graceful-shutdown", str(WEB_GRACE_S)]
-    return _python_service("web", program, environment, ready=lambda: answers(host, port, "/readyz"))
+    counters = Path(environment["NEXUS_VAR"]) / "run" / "metrics"
+
+    def clear() -> None:
+        # A process that died keeps its files until then: what it counted still counts.
+        shutil.rmtree(counters, ignore_errors=True)
+        counters.mkdir(parents=True)
+
+    if processes > 1:
+        # Whichever process is asked for /metrics answers for all.
+        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counters)}
+    return _python_service("web", program, environment, ready=lambda: answers(host, port, "/readyz"), clear=clear)
 
 
 def worker_service(environment: dict[str, str], instance: Instance) -> Service:

@@ -1,5 +1,6 @@
-"""Text to vectors, in process. Knows no Django and no settings: what varies is an argument.
+"""Text to vectors. Knows no Django and no settings: what varies is an argument.
 
 `base` says what an embedder is, `local` runs one, `minilm` is the model; `build` makes its graph from
-`weights`, as `recipe` says.
+`weights`, as `recipe` says. `remote` asks `service`, in another process; `openai` and `fastembed` have
+other models; `choose` makes the one that is wanted.
 """

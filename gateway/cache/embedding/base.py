@@ -2,7 +2,10 @@
 
 EmbeddingError
 ├── EmbeddingUnavailable    no vector in time: deadline, queue full, not started, closed, failed
-│   └── ModelUnavailable    the model cannot be found, trusted, built or loaded
+│   ├── ModelUnavailable    the model cannot be found, trusted, built or loaded
+│   ├── EmbeddingLate       not within the deadline
+│   ├── EmbeddingRejected   not even tried: too many wait, or it failed too often just now
+│   └── EmbeddingGarbage    what came is no vector of that model
 └── TextRefused             this text never gets a vector from this model
     ├── TextTooLong         more tokens than the model reads
     └── TextUnreadable      holds what the model's vocabulary lacks
@@ -28,6 +31,18 @@ class EmbeddingUnavailable(EmbeddingError):
 
 class ModelUnavailable(EmbeddingUnavailable):
     """The model cannot be used at all; the message says what an operator can do."""
+
+
+class EmbeddingLate(EmbeddingUnavailable):
+    """The deadline passed."""
+
+
+class EmbeddingRejected(EmbeddingUnavailable):
+    """Nobody was asked."""
+
+
+class EmbeddingGarbage(EmbeddingUnavailable):
+    """Another model's, of another length, or not numbers: it is never compared and never stored."""
 
 
 class TextRefused(EmbeddingError):

@@ -16,7 +16,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from gateway.cache.embedding import recipe
-from gateway.cache.embedding.base import EmbeddingError, EmbeddingUnavailable, ModelUnavailable, Vector
+from gateway.cache.embedding.base import (
+    EmbeddingError,
+    EmbeddingLate,
+    EmbeddingRejected,
+    EmbeddingUnavailable,
+    ModelUnavailable,
+    Vector,
+)
 from gateway.cache.embedding.minilm import MiniLM
 
 logger = logging.getLogger(__name__)
@@ -85,7 +92,7 @@ class LocalEmbedder:
                 return await asyncio.wrap_future(job.vector)
         except TimeoutError:
             self.counters.timeouts += 1
-            raise EmbeddingUnavailable(f"No embedding within {self._deadline_s * 1000:.0f} ms.") from None
+            raise EmbeddingLate(f"No embedding within {self._deadline_s * 1000:.0f} ms.") from None
         finally:
             self._withdraw(job)
 
@@ -98,7 +105,7 @@ class LocalEmbedder:
                 raise EmbeddingUnavailable("The embedder was closed.")
             if len(self._queue) >= self._queue_limit:
                 self.counters.rejected += 1
-                raise EmbeddingUnavailable(f"{self._queue_limit} texts are waiting to be embedded already.")
+                raise EmbeddingRejected(f"{self._queue_limit} texts are waiting to be embedded already.")
             self._queue.append(job)
             self._changed.notify()
         return job
