@@ -10,7 +10,19 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gateway.cache.verify import names, numbers, order, wording
+from gateway.cache.verify import (
+    contrast,
+    dates,
+    instructions,
+    logic,
+    names,
+    numbers,
+    order,
+    polarity,
+    questions,
+    roles,
+)
+from gateway.cache.verify.language import STRICT_THRESHOLD, is_english, reads_english
 from gateway.cache.verify.text import Text
 
 
@@ -26,14 +38,23 @@ Guard = Callable[[Text, Text], str | None]
 # In the order in which they are asked: cheap and certain ones first.
 GUARDS: tuple[tuple[str, Guard], ...] = (
     ("number", numbers.numbers_differ),
+    ("unit", numbers.units_differ),
     ("code", numbers.codes_differ),
-    ("negation", wording.negation_differs),
-    ("antonym", wording.antonyms),
+    ("time", dates.times_differ),
+    ("negation", polarity.negation_differs),
+    ("antonym", contrast.antonyms),
+    ("comparison", contrast.comparison_differs),
+    ("order", contrast.prepositions_differ),
     ("direction", order.direction_differs),
-    ("time", wording.times_differ),
-    ("tense", wording.tenses_differ),
-    ("wh", wording.questions_differ),
+    ("role", roles.roles_differ),
+    ("connective", logic.connectives_differ),
+    ("quantifier", logic.quantifiers_differ),
+    ("modality", questions.modality_differs),
+    ("tense", questions.tenses_differ),
+    ("wh", questions.questions_differ),
     ("entity", names.entities_differ),
+    ("rare word", names.words_differ),
+    ("instruction", instructions.instructions_differ),
 )
 # What the embedding model reads; every guard's time grows with it.
 MAX_WORDS = 256
@@ -44,8 +65,8 @@ MAX_CHARACTERS = 4000
 _parsed = functools.lru_cache(maxsize=1024)(Text.parse)
 
 
-def check(query: str, cached: str) -> Refusal | None:
-    """The first conflict, or None: the cached question's answer may be given."""
+def check(query: str, cached: str, similarity: float = 1.0) -> Refusal | None:
+    """The first conflict, or None: the cached question's answer may be given. `similarity`: as the embedder has it."""
     if query == cached:
         return None
     if len(query) > MAX_CHARACTERS or len(cached) > MAX_CHARACTERS:
@@ -55,8 +76,13 @@ def check(query: str, cached: str) -> Refusal | None:
         return None
     if len(a.words) > MAX_WORDS or len(b.words) > MAX_WORDS:
         return Refusal("length", f"more than {MAX_WORDS} words are not compared")
+    if similarity < STRICT_THRESHOLD and not (reads_english(a) and reads_english(b)):
+        return Refusal("language", f"not recognisably English, and less than {STRICT_THRESHOLD:.0%} similar")
     for name, guard in GUARDS:
         reason = guard(a, b)
         if reason is not None:
             return Refusal(name, reason)
     return None
+
+
+__all__ = ["GUARDS", "STRICT_THRESHOLD", "Refusal", "check", "is_english"]

@@ -1,110 +1,92 @@
-"""Guards on figures: numbers with their units, sums, codes and single letters. Pure."""
+"""Guards on figures: numbers, what they count or measure, ranks and calculations. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
-from itertools import pairwise, zip_longest
+from collections.abc import Iterable
 
+from gateway.cache.verify.figures import Figure, Figures, figures_of
 from gateway.cache.verify.text import Text
-
-_UNITS = (
-    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-# “one” is left out: it is a pronoun more often than a number. “second” too: it is a time.
-SPELLED: dict[str, int] = (
-    {word: number for number, word in enumerate(_UNITS, 2)}
-    | {word: 10 * number for number, word in enumerate(_TENS, 2)}
-    | {"zero": 0, "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "dozen": 12}
-)
-_ORDINALS = {
-    "first": 1, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9, "tenth": 10,
-}  # fmt: skip
-_ORDINAL_ENDINGS = frozenset({"st", "nd", "rd", "th"})
-_SUM = re.compile(r"(?<![\w.,])(\d[\d.,]*)\s?([-+*/x×÷^%−]|plus|minus|times|over|divided by|mod)\s?(?=\d)")
-_OPERATORS = {"plus": "+", "minus": "-", "−": "-", "times": "*", "x": "*", "×": "*", "÷": "/", "over": "/",
-              "divided by": "/", "mod": "%"}  # fmt: skip
-_UNIT = re.compile(r"([$€£¥])?\s?(\d[\d,]*(?:\.\d+)?)\s?(%|°?[a-z]{1,12}\b|[$€£¥])?")
-_MEASURES = {
-    "$": "usd", "dollar": "usd", "dollars": "usd", "usd": "usd",
-    "€": "eur", "euro": "eur", "euros": "eur", "eur": "eur",
-    "£": "gbp", "pound": "gbp", "pounds": "gbp", "gbp": "gbp", "¥": "jpy", "yen": "jpy", "%": "%", "percent": "%",
-    "kg": "kg", "kilos": "kg", "kilograms": "kg", "g": "g", "grams": "g", "lb": "lb", "lbs": "lb", "oz": "oz",
-    "km": "km", "kilometers": "km", "kilometres": "km", "mi": "mi", "mile": "mi", "miles": "mi", "m": "m",
-    "meters": "m", "metres": "m", "cm": "cm", "mm": "mm", "ft": "ft", "feet": "ft", "inch": "in", "inches": "in",
-    "am": "am", "pm": "pm", "s": "s", "sec": "s", "seconds": "s", "min": "min", "minute": "min", "minutes": "min",
-    "h": "h", "hour": "h", "hours": "h", "day": "d", "days": "d", "week": "w", "weeks": "w", "month": "mon",
-    "months": "mon", "year": "y", "years": "y", "kb": "kb", "mb": "mb", "gb": "gb", "tb": "tb", "c": "°c", "°c": "°c",
-    "celsius": "°c", "f": "°f", "°f": "°f", "fahrenheit": "°f", "ml": "ml", "l": "l", "liters": "l", "litres": "l",
-}  # fmt: skip
-_LETTERS = frozenset("bcdefghjklmnopqrstuvwxyz")
-
 
 # How often something happened, or how long ago, when people tell what happened to them: beside the question.
 _CIRCUMSTANCE = re.compile(
-    r"\b(?:\w+ times|\w+ ?(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?) (?:ago|now|already)"
-    r"|(?:for|after|over|in the (?:last|past)) (?:about |over |almost |more than )?\w+ "
+    r"\b(?:\w{1,20} times|\w{1,20} ?(?:seconds?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?) "
+    r"(?:ago|now|already)|(?:for|after|over|in the (?:last|past)) (?:about |over |almost |more than )?\w{1,20} "
     r"(?:hours?|days?|weeks?|months?))\b"
 )
 _TELLING = frozenset({"i", "i've", "ive", "my", "we", "we've", "our", "me", "i'm"})
+_ARITHMETIC = frozenset("+-*/^=")
+# Where one unit is turned into another, an hour is not sixty minutes.
+_CONVERTING = frozenset({"convert", "conversion", "many", "much"})
 
 
 def numbers_differ(a: Text, b: Text) -> str | None:
-    ours, theirs = set(_numbers(a)), set(_numbers(b))
-    if ours != theirs and not (_beside_the_point(a, ours - theirs, b) and _beside_the_point(b, theirs - ours, a)):
-        return f"numbers differ: {_listed(sorted(ours))} against {_listed(sorted(theirs))}"
-    first, second = _ranks(a), _ranks(b)
-    if first and second and first != second:
-        return f"ranks differ: {_listed(sorted(first))} against {_listed(sorted(second))}"
-    if not ours:
+    ours, theirs = figures_of(a), figures_of(b)
+    if not ours.numbers and not theirs.numbers and ours.ranks == theirs.ranks and ours.often == theirs.often:
         return None
-    if (sums := _sums(a)) != (others := _sums(b)) and (sums or others):
-        return "the calculations differ"
-    mine, yours = _measures(a), _measures(b)
-    for number in mine.keys() & yours.keys():
-        if mine[number] and yours[number] and mine[number].isdisjoint(yours[number]):
-            return f"units differ for {number}"
+    return (
+        _values_differ(a, ours, b, theirs)
+        or _ranks_differ(ours, theirs)
+        or _pairs_differ(ours.pairs, theirs.pairs)
+        or _counted_differ(ours, theirs)
+    )
+
+
+def units_differ(a: Text, b: Text) -> str | None:
+    """The same number of something else; or the same question, in other units."""
+    ours, theirs = figures_of(a), figures_of(b)
+    mine, yours = _units_by_value(ours.numbers), _units_by_value(theirs.numbers)
+    for value in mine.keys() & yours.keys():
+        if mine[value] and yours[value] and mine[value].isdisjoint(yours[value]):
+            return f"units differ for {value}: {_apart(mine[value], yours[value])}"
+    # “Sixty minutes” and “an hour” both have units of which the other says nothing.
+    if ours.durations and ours.durations == theirs.durations:
+        return None
+    for one in sorted(ours.units - theirs.units, key=sorted):
+        for other in sorted(theirs.units - ours.units, key=sorted):
+            if one.isdisjoint(other) and _kinds(one) & _kinds(other):
+                return f"units differ: {_apart(one, other)}"
     return None
 
 
 def codes_differ(a: Text, b: Text) -> str | None:
-    ours, theirs = _codes(a), _codes(b)
-    if ours == theirs:
+    """Letters with digits in one word, letters that stand alone, versions: “E404”, “vitamin C”, “2.14.1”."""
+    ours, theirs = figures_of(a), figures_of(b)
+    if ours.codes == theirs.codes:
         return None
-    return f"codes differ: {_listed(sorted(ours))} against {_listed(sorted(theirs))}"
+    # “W-2”, “w2”, “w 2”.
+    only_ours = [code for code in ours.codes - theirs.codes if code not in theirs.joined]
+    only_theirs = [code for code in theirs.codes - ours.codes if code not in ours.joined]
+    if not only_ours and not only_theirs:
+        return None
+    return f"codes differ: {_listed(only_ours)} against {_listed(only_theirs)}"
 
 
-def _numbers(text: Text) -> Iterator[str]:
-    """“twenty five” is 25, “two hundred” and “2 hundred” are 200; “2nd” is a rank."""
-    pending: int | None = None
-    for word, following in zip_longest(text.words, text.words[1:]):
-        lower = word.lower
-        value = SPELLED.get(lower)
-        if pending is not None and value is not None and (together := _compound(pending, value)) is not None:
-            pending = together
-            continue
-        if pending is not None:
-            yield str(pending)
-        pending = value
-        if lower[:1].isdigit() and (following is None or following.lower not in _ORDINAL_ENDINGS):
-            plain = _plain(lower)
-            if plain.isdecimal() and len(plain) < 16:
-                pending = int(plain)
-            else:
-                yield plain
-    if pending is not None:
-        yield str(pending)
+def _values_differ(a: Text, ours: Figures, b: Text, theirs: Figures) -> str | None:
+    only_ours, only_theirs = _without_counterpart(a, ours, b, theirs), _without_counterpart(b, theirs, a, ours)
+    if not only_ours and not only_theirs:
+        if ours.often and theirs.often and ours.often != theirs.often:
+            return f"numbers differ: {_listed(ours.often)} times against {_listed(theirs.often)} times"
+        return None
+    if _beside_the_point(a, only_ours, b) and _beside_the_point(b, only_theirs, a):
+        return None
+    return f"numbers differ: {_listed(ours.values)} against {_listed(theirs.values)}"
 
 
-def _compound(number: int, next_number: int) -> int | None:
-    if next_number >= 100 and number < next_number:
-        return number * next_number
-    if (next_number < 10 <= number < 100 and number % 10 == 0) or (next_number < 100 <= number and number % 100 == 0):
-        return number + next_number
-    return None
+_SINGLE = frozenset({"one", "a", "an", "single"})
+
+
+def _without_counterpart(here: Text, ours: Figures, there: Text, theirs: Figures) -> set[str]:
+    convertible = _CONVERTING.isdisjoint(here.lowers) and _CONVERTING.isdisjoint(there.lowers)
+    durations = theirs.durations if convertible else set()
+    return {
+        number.value
+        for number in ours.numbers
+        if number.value not in theirs.values
+        and not (number.value == "1" and _SINGLE & there.lowers)
+        and number.value not in theirs.often
+        and number.duration not in durations
+    }
 
 
 def _beside_the_point(text: Text, extra: set[str], other: Text) -> bool:
@@ -113,48 +95,71 @@ def _beside_the_point(text: Text, extra: set[str], other: Text) -> bool:
         return True
     if not text.lowers & _TELLING or not other.lowers & _TELLING or _CIRCUMSTANCE.search(other.lower):
         return False
-    rest = set(_numbers(Text.parse(_CIRCUMSTANCE.sub(" ", text.lower))))
-    return extra.isdisjoint(rest)
+    rest = figures_of(Text.parse(_CIRCUMSTANCE.sub(" ", text.lower)))
+    return extra.isdisjoint(rest.values)
 
 
-def _sums(text: Text) -> list[tuple[str, str]]:
-    return [(number, _OPERATORS.get(operator, operator)) for number, operator in _SUM.findall(text.raw)]
+# “First, I …” and “the second time” are said by the way; who asks for the third of something wants that one.
+_BY_THE_WAY = frozenset({"1", "2"})
 
 
-def _ranks(text: Text) -> set[str]:
-    ranks = {str(_ORDINALS[word]) for word in text.lowers & _ORDINALS.keys()}
-    for word, following in pairwise(text.words):
-        if following.lower in _ORDINAL_ENDINGS and word.lower.isdecimal():
-            ranks.add(word.lower)
-    return ranks
+def _ranks_differ(ours: Figures, theirs: Figures) -> str | None:
+    if ours.ranks == theirs.ranks:
+        return None
+    only_ours, only_theirs = ours.ranks - theirs.ranks - theirs.values, theirs.ranks - ours.ranks - ours.values
+    if (only_ours and only_theirs) or (only_ours | only_theirs) - _BY_THE_WAY:
+        return f"ranks differ: {_listed(ours.ranks)} against {_listed(theirs.ranks)}"
+    return None
 
 
-def _plain(number: str) -> str:
-    digits = number.replace(",", "")
-    try:
-        return f"{Decimal(digits).normalize():f}" if len(digits) < 40 else digits
-    except InvalidOperation:
-        return number
+def _pairs_differ(ours: set[tuple[str, str, str]], theirs: set[tuple[str, str, str]]) -> str | None:
+    """“10 / 2” and “2 / 10”, “from 4 to 6” and “from 6 to 4”, “2 + 2” and “2 * 2”."""
+    if ours == theirs:
+        return None
+    found = {(first, last): operator for first, operator, last in theirs}
+    for first, operator, last in ours:
+        other = found.get((first, last))
+        if other is not None and other != operator and {other, operator} <= _ARITHMETIC:
+            return f"the calculations differ: {first} {operator} {last} against {first} {other} {last}"
+        back = found.get((last, first))
+        if back is not None and first != last and not (back == operator and operator in "+*"):
+            return f"numbers have changed places: {first} and {last}"
+    return None
 
 
-def _measures(text: Text) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for symbol, number, unit in _UNIT.findall(text.raw):
-        measures = {_MEASURES[name] for name in (symbol, unit) if name in _MEASURES}
-        found.setdefault(_plain(number), set()).update(measures)
+def _counted_differ(ours: Figures, theirs: Figures) -> str | None:
+    """“2 adults and 3 children” against “3 adults and 2 children”."""
+    mine, yours = _counted(ours), _counted(theirs)
+    if len(mine) < 2:
+        return None
+    for what, value in mine.items():
+        other = yours.get(what)
+        if other is not None and other != value and value in yours.values() and other in mine.values():
+            return f"numbers have changed places: {value} and {other}"
+    return None
+
+
+def _counted(figures: Figures) -> dict[str, str]:
+    return {number.counted: number.value for number in figures.numbers if number.counted}
+
+
+def _units_by_value(numbers: Iterable[Figure]) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for number in numbers:
+        found[number.value] = found.get(number.value, frozenset()) | number.units
     return found
 
 
-def _codes(text: Text) -> set[str]:
-    """Letters with digits in one word, and letters that stand alone: “vitamin C”, “group b”."""
-    codes = set()
-    for word in text.words:
-        lower = word.lower.replace("-", "")
-        mixed = any(c.isdigit() for c in lower) and any(c.isalpha() for c in lower)
-        if lower in _LETTERS or (mixed and not re.fullmatch(r"\d+(st|nd|rd|th|s)", lower)):
-            codes.add(lower)
-    return codes
+def _kinds(units: frozenset[str]) -> set[str]:
+    return {unit.partition(" ")[0] for unit in units}
 
 
-def _listed(values: list[str]) -> str:
-    return ", ".join(values[:5]) if values else "none"
+def _apart(one: frozenset[str], other: frozenset[str]) -> str:
+    """Against euros, a pound is money."""
+    kinds = _kinds(one) & _kinds(other)
+    names = (min(units, key=lambda unit: (unit.partition(" ")[0] not in kinds, unit)) for units in (one, other))
+    return " against ".join(name.partition(" ")[2] for name in names)
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(value[:20] for value in sorted(values)[:5]) or "none"

@@ -6,9 +6,13 @@ import dataclasses
 import functools
 import re
 import unicodedata
+from itertools import pairwise
 
 from gateway.cache.verify.everyday import EVERYDAY, THINGS
-from gateway.cache.verify.vocabulary import FUNCTION_WORDS, IRREGULAR, SYNONYMS
+from gateway.cache.verify.gazetteer import COUNTRIES, NAMES
+from gateway.cache.verify.lookalikes import LOOKALIKES
+from gateway.cache.verify.synonyms import SYNONYMS
+from gateway.cache.verify.vocabulary import FUNCTION_WORDS, IRREGULAR
 
 # A number with separators, or a word with inner apostrophes, hyphens, dots and digits.
 _WORD = re.compile(r"\d[\d,.]*\d|\d|[^\W\d_][\w'.-]*[^\W_]|[^\W\d_]|\w+")
@@ -21,12 +25,12 @@ _SUFFIXES = ("ingly", "edly", "ings", "ing", "ies", "ied", "iest", "ers", "est",
 _MIN_STEM = 3
 # Longer words are not compared letter by letter, and more pairs of words not at all: time stays bounded.
 _MAX_TYPO_LETTERS = 24
-_MAX_TYPO_PAIRS = 1000
+_MAX_TYPO_PAIRS = 400
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Word:
-    """`name`: capitalised where English would not do so by itself; `is_rare`: a name, a product, a thing, a term."""
+    """`name`: known as one, or capitalised where English would not do so; `is_rare`: a name, a thing, a term."""
 
     text: str
     lower: str
@@ -38,7 +42,7 @@ class Word:
     is_everyday: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Text:
     """`raw` is the text in lower case; `lower` only its words, with one space between them."""
 
@@ -69,6 +73,10 @@ class Text:
         )
 
 
+# What a guard finds in a text, it finds once: a question meets several candidates, and popular ones many questions.
+read_once = functools.lru_cache(maxsize=1024)  # of each guard
+
+
 def _tidy(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("’", "'").strip()
     if "'" in text:
@@ -87,12 +95,16 @@ def _inside_sentence(text: str, start: int) -> bool:
 @functools.lru_cache(maxsize=8192)
 def word_of(token: str, capitalised: bool) -> Word:
     lower = token.lower().strip(".'-").removesuffix("'s")
-    name = capitalised and lower not in _NEVER_NAMES
     stem = stem_of(lower)
-    is_function = IRREGULAR.get(lower, lower) in FUNCTION_WORDS
+    name = (capitalised and lower not in _NEVER_NAMES) or lower in NAMES
+    # “The Other requirement” is one of that name.
+    is_function = IRREGULAR.get(lower, lower) in FUNCTION_WORDS and not (
+        capitalised and lower in _NAMED_LIKE_IT and token[1:].islower()
+    )
     is_content = not is_function and stem not in _FUNCTION_STEMS and any(c.isalpha() for c in lower)
     everyday = _is_everyday(lower, stem)
-    is_rare = name or lower in THINGS or lower.removesuffix("s") in THINGS or not everyday
+    figure = any(c.isdigit() for c in lower)
+    is_rare = not figure and (name or lower in THINGS or lower.removesuffix("s") in THINGS or not everyday)
     return Word(token, lower, stem, name, is_function, is_content, is_rare, everyday)
 
 
@@ -129,49 +141,127 @@ def _without_ending(word: str) -> str:
     return word
 
 
+_NAMED_LIKE_IT = frozenset("other same own more most both either over under off none all any some here now".split())
 _NEVER_NAMES = frozenset({"i", "i'm", "i've", "i'd", "i'll", "ok", "hi", "hello", "atm", "id", "pin", "faq"})
 # “wanted” is as empty as “want”; short stems would take in words of their own (“ones”: “on”).
 _FUNCTION_STEMS = frozenset(stem for word in FUNCTION_WORDS if len(stem := stem_of(word)) >= 4)
 _EVERYDAY_STEMS = frozenset(stem_of(word) for word in EVERYDAY | FUNCTION_WORDS)
 _PREFIXES = ("re", "un", "in", "dis", "mis", "non", "pre", "over", "de")
 _SAME: dict[str, frozenset[str]] = {}
-for _group in SYNONYMS:
+for _group in (*SYNONYMS, *COUNTRIES):
     for _word in _group:
         _SAME[stem_of(_word)] = _SAME.get(stem_of(_word), frozenset()) | {stem_of(word) for word in _group}
 
 
-def unmatched(a: Text, b: Text) -> list[Word]:
+def same_meaning(a: str, b: str) -> bool:
+    """Whether these stems are of words that paraphrases put one for another."""
+    return a == b or b in _SAME.get(a, ())
+
+
+# Several guards ask for the same pair.
+@functools.lru_cache(maxsize=64)
+def unmatched(a: Text, b: Text) -> tuple[Word, ...]:
     """Content words of `a` that `b` has in no form: inflected, misspelt, as two words, in short, by another name."""
     left = [word for word in a.content if word.stem not in b.stems]
     if not left:
-        return left
+        return ()
     others = [word.lower for word in b.content if word.stem not in a.stems]
-    joined = b.lower.replace(" ", "").replace("-", "")
-    initials = "".join(lower[0] for lower in (word.lower for word in b.words) if lower)
     compare = len(left) * len(others) <= _MAX_TYPO_PAIRS
-    return [
+    ours, theirs = _in_two(a), _in_two(b)
+    initials = "".join(word.lower[0] for word in b.words if word.lower)
+    return tuple(
         word
         for word in left
         if not (compare and any(alike(word.lower, other) for other in others))
-        and not (len(word.lower) >= 5 and word.lower.replace("-", "") in joined)
+        and word.lower.replace("-", "").removesuffix("s") not in theirs
+        and b.lowers.isdisjoint(ours.get(word.lower, ()))
         and not (2 <= len(word.lower) <= 5 and word.name and word.lower in initials)
         and not (word.stem in _SAME and _SAME[word.stem] & b.stems)
-    ]
+    )
+
+
+@read_once
+def _in_two(text: Text) -> dict[str, tuple[str, ...]]:
+    """What two neighbours make as one word, by that word and by either of them: “log in”, “login”."""
+    found: dict[str, tuple[str, ...]] = {}
+    for left, right in pairwise(text.words):
+        whole = (left.lower + right.lower).removesuffix("s")
+        found[whole] = (whole,)
+        found[left.lower] = (*found.get(left.lower, ()), whole)
+        found[right.lower] = (*found.get(right.lower, ()), whole)
+    return found
+
+
+# What a word may end in, and still be the same word.
+_ENDINGS = frozenset(
+    """
+    e s es y ies ied d ed er ers or ors ing ings ion ions ation ations ition itions ication ications ive al ally ly ment
+    ments able ably ability ible ibility ance ence ent ency ancy ity ities ic ical ically an ian n ful ness ize ise ized
+    ised ification ify ate ates ated ating ure ary ory th ry ying
+    """.split()
+) | {""}
 
 
 @functools.lru_cache(maxsize=16384)
 def alike(a: str, b: str) -> bool:
-    """Whether one may be the other misspelt, or cut short: within an edit of five letters, two of nine."""
+    """Whether one may be the other in another form, cut short or misspelt. Two words that exist are not."""
     short, long = sorted((a, b), key=len)
-    # “info”, “information”, but “java” is not short for “javascript”.
-    if len(short) >= 4 and long.startswith(short) and (len(long) - len(short) <= 3 or long in EVERYDAY):
+    shared = _shared_start(a, b)
+    enough = 4 if shared == len(short) else max(5, 0.7 * len(long))
+    if shared >= enough and {a[shared:], b[shared:]} <= _ENDINGS:
         return True
-    # “activate”, “activation”.
-    if _shared_start(a, b) >= max(5, 0.7 * len(long)):
+    if shared >= 5 and ({a[shared:], b[shared:]} <= _NOUN_AND_VERB or _american(a) == _american(b)):
         return True
-    if len(short) < 5 or len(long) > _MAX_TYPO_LETTERS or a[0] != b[0]:
+    known = is_known(short), is_known(long)
+    if all(known):
         return False
-    return _within(a, b, 2 if len(short) >= 9 else 1)
+    # “Info”, but “java” is not short for “javascript”.
+    if len(short) >= 4 and long.startswith(short) and not known[0] and long in EVERYDAY:
+        return True
+    if a[0] != b[0] or len(long) > _MAX_TYPO_LETTERS or len(short) < 3:
+        return False
+    if len(short) < 5:
+        return any(known) and a[-1] == b[-1] and _within(a, b, 1) and bool({a, b} & _COMMON)
+    if not any(known):
+        return len(short) >= 7 and _within(a, b, 1)
+    return _within(a, b, 2 if len(long) >= 8 and stem_of(long) in _EVERYDAY_STEMS else 1)
+
+
+# “Verify” and “verification”, “document” and “documentation”.
+_NOUN_AND_VERB = frozenset(
+    {
+        "",
+        "s",
+        "e",
+        "y",
+        "ies",
+        "ied",
+        "ying",
+        "ication",
+        "ications",
+        "ed",
+        "ing",
+        "cation",
+        "cations",
+        "ation",
+        "ations",
+    }
+)
+
+
+def _american(word: str) -> str:
+    """“Organise”, “organize”; “favourite”, “favorite”; “travelling”, “traveling”; “centre”, “center”."""
+    return word.replace("is", "iz").replace("ys", "yz").replace("our", "or").replace("ll", "l").replace("tre", "ter")
+
+
+_COMMON = EVERYDAY | FUNCTION_WORDS
+_KNOWN = _COMMON | THINGS | LOOKALIKES | NAMES | frozenset().union(*SYNONYMS)
+
+
+@functools.lru_cache(maxsize=16384)
+def is_known(lower: str) -> bool:
+    """Whether this is a word of its own, so that it is no other word misspelt."""
+    return lower in _KNOWN or lower.removesuffix("s") in _KNOWN or stem_of(lower) in _EVERYDAY_STEMS
 
 
 def _shared_start(a: str, b: str) -> int:
