@@ -24,6 +24,7 @@ from psycopg import sql
 from analytics import bulk, live, rollups
 from analytics.events import HIT_EXACT, Malformed, UsageEvent
 from analytics.models import UsageRecord
+from analytics.signals import records_booked
 from billing import pricing
 from billing.models import LedgerEntry
 from tenants import keyspace
@@ -157,7 +158,12 @@ class Drain:
             if price is not None:
                 cost = Decimal(0)
                 saved = pricing.cost(price, event.prompt_tokens, event.cached_tokens, event.completion_tokens)
-        return dataclasses.replace(event, cost_usd=_to_unit(cost), saved_usd=_to_unit(saved))
+        return dataclasses.replace(
+            event,
+            cost_usd=_to_unit(cost),
+            saved_usd=_to_unit(saved),
+            shadow_saved_usd=_to_unit(event.shadow_saved_usd),
+        )
 
     def _acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         by_stream: dict[str, list[bytes]] = defaultdict(list)
@@ -189,6 +195,7 @@ def book(tenant: Tenant, events: Sequence[UsageEvent]) -> list[UsageEvent]:
             rollups.add(tenant.schema_name, new)
             _book_ledger(tenant, new)
             _touch_keys(new)
+            records_booked.send(sender=UsageRecord, tenant=tenant, events=new)
     return new
 
 

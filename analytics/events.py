@@ -32,7 +32,8 @@ class UsageEvent:
     `prompt_tokens` and `completion_tokens` are the answer's, on hits too; `billed_tokens` count against the quota (0 on
     hits). `cost_usd` and `saved_usd` are None when the model has no known price. `catalog` and `upstream_model` name
     the price; `variant` is the target that an A/B route chose. `latency_ms` is up to the last byte, `first_token_ms` up
-    to the first.
+    to the first. In shadow mode `entry_id`, `similarity` and `shadow_saved_usd` tell of the answer that would have been
+    given; None for the last also where nobody knows the price.
     """
 
     id: str
@@ -64,6 +65,8 @@ class UsageEvent:
     similarity: float | None = None
     entry_id: str | None = None
     variant: str = ""
+    stale: bool = False
+    shadow_saved_usd: Decimal | None = None
 
     def write(self) -> bytes:
         """As JSON; money as text."""
@@ -77,7 +80,7 @@ class UsageEvent:
             if meta := fields.get(b"m"):
                 event |= {name: value for name, value in orjson.loads(meta).items() if name in META_FIELDS}
             event = {name: value for name, value in event.items() if name in _NAMES}
-            for name in ("cost_usd", "saved_usd"):
+            for name in ("cost_usd", "saved_usd", "shadow_saved_usd"):
                 if event.get(name) is not None:
                     event[name] = Decimal(event[name])
             read = cls(**event)
@@ -97,7 +100,7 @@ def _check(event: UsageEvent) -> None:
         uuid.UUID(event.entry_id)
     for seconds in (event.at, event.period):
         dt.datetime.fromtimestamp(seconds, dt.UTC)
-    for usd in (event.cost_usd, event.saved_usd):
+    for usd in (event.cost_usd, event.saved_usd, event.shadow_saved_usd):
         if usd is not None and not (usd.is_finite() and abs(usd) < MAX_USD):
             raise ValueError(f"{usd} USD is no price of a request")
 
@@ -110,7 +113,7 @@ _TYPES: dict[str, Any] = {
     "simulated": bool, "catalog": str, "upstream_model": str, "prompt_tokens": int, "cached_tokens": int,
     "completion_tokens": int, "billed_tokens": int, "latency_ms": _NUMBER, "first_token_ms": _MAYBE_NUMBER,
     "provider_ms": _MAYBE_NUMBER, "similarity": _MAYBE_NUMBER, "entry_id": (str, type(None)),
-    "variant": str,
+    "variant": str, "stale": bool,
 }  # fmt: skip
 # What an exact entry's description says about its answer, under the event's own names.
 META_FIELDS = frozenset(

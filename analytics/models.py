@@ -37,7 +37,16 @@ class UsageRecord(models.Model):
     first_token_ms = models.FloatField(null=True)
     provider_ms = models.FloatField(null=True)
     similarity = models.FloatField(null=True)
-    entry_id = models.UUIDField(null=True)
+    entry_id = models.UUIDField(
+        null=True, help_text="The cached answer that was given, or in shadow mode would have been."
+    )
+    stale = models.BooleanField(default=False, help_text="Past its time, in place of a provider that failed.")
+    shadow_saved_usd = models.DecimalField(
+        max_digits=20,
+        decimal_places=10,
+        null=True,
+        help_text="What the answer would have saved that shadow mode found.",
+    )
 
     class Meta:
         indexes = [

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 from django.conf import settings
 
-from analytics.events import BYPASS, HIT_EXACT, MISS, REFRESH
+from analytics.events import HIT_EXACT
 from billing import quota
 from billing.quota import Hit, Hold, QuotaSpent, RateLimited, RedisAway
 from gateway import idempotency, routing
 from gateway.cache import fingerprint
+from gateway.cache import rules as cache_rules
 from gateway.errors import (
     Forbidden,
     GatewayError,
@@ -25,8 +26,7 @@ from gateway.errors import (
     Unauthorized,
     Unavailable,
 )
-from gateway.setups import CacheDefaults
-from gateway.types import CacheRules, Call, Headers
+from gateway.types import Call, Headers
 from tenants import keyspace
 from tenants.principal import DirectoryUnavailable, Principal
 
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 HELD_WAIT_S = 8.0
 HELD_BACKOFF_S, HELD_BACKOFF_MAX_S = 0.025, 0.4
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-_CACHE_HEADERS = frozenset({b"x-nexus-cache", b"x-nexus-cache-namespace", b"x-nexus-cache-threshold", b"cache-control"})
-_NAMESPACE = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class Incoming(NamedTuple):
@@ -91,14 +89,19 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     request = incoming.dialect.parse(incoming.body)
     setup = gateway.setups.known(principal) or await gateway.setups.of(principal)
     plan = routing.plan(setup, principal, request, gateway.signals)
-    rules = setup.rules
-    if not _CACHE_HEADERS.isdisjoint(incoming.headers):
-        rules = cache_rules(setup.cache, incoming.headers)
+    rules = setup.rules_of(request.model)
+    # LiteLLM's; no provider knows it.
+    control = request.payload.pop("cache", None)
+    if control is not None or not cache_rules.HEADERS.isdisjoint(incoming.headers):
+        rules = cache_rules.narrowed(rules, incoming.headers, control)
+    end_user = fingerprint.end_user(request)
+    if rules.per_end_user and end_user is None:
+        # Nobody knows whose answer it would be.
+        rules = cache_rules.without_cache(rules)
+    namespace = fingerprint.namespace_of(rules, end_user)
     try:
-        digest = fingerprint.fingerprint(request, plan.ways, rules.namespace)
-        scope = None
-        if rules.semantic:
-            scope = fingerprint.scope(request, plan.ways, rules.namespace, gateway.embedder.name)
+        digest = fingerprint.fingerprint(request, plan.ways, namespace)
+        scope = fingerprint.scope(request, plan.ways, namespace) if rules.semantic else None
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
     return Call(
@@ -113,6 +116,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         calls=setup.calls,
         fingerprint=digest,
         scope=scope,
+        end_user=end_user or "",
         idempotency_key=idempotency.key_of(incoming.headers, principal),
         priority=_priority(request.payload.get("service_tier"), principal),
     )
@@ -124,72 +128,6 @@ _TIERS = {"priority": "high", "flex": "low"}
 def _priority(service_tier: Any, principal: Principal) -> str:
     """As the request asks for it in OpenAI's words, or else as the key has it."""
     return _TIERS.get(service_tier, principal.priority) if isinstance(service_tier, str) else principal.priority
-
-
-def cache_rules(defaults: CacheDefaults, headers: dict[bytes, bytes]) -> CacheRules:
-    """The tenant's settings, narrowed by this request's headers. Raises InvalidRequest."""
-    mode = headers.get(b"x-nexus-cache", b"semantic").decode("latin-1").strip().lower()
-    control = headers.get(b"cache-control", b"").decode("latin-1").lower()
-    if mode not in {"off", "exact", "semantic"}:
-        raise InvalidRequest("X-Nexus-Cache must be off, exact or semantic.", param="X-Nexus-Cache")
-    directives = _directives(control)
-    bypass = mode == "off" or "no-store" in directives
-    refresh = "no-cache" in directives
-    semantic = defaults.semantic and not bypass and mode != "exact"
-    return CacheRules(
-        read_exact=defaults.exact and not bypass and not refresh,
-        read_semantic=semantic and not refresh,
-        write=not bypass,
-        semantic=semantic,
-        max_age_s=_max_age_s(directives),
-        only_if_cached="only-if-cached" in directives,
-        threshold=max(defaults.threshold, _threshold(headers)),
-        ttl_s=defaults.ttl_s,
-        namespace=_namespace(headers),
-        fresh_outcome=BYPASS if bypass else REFRESH if refresh else MISS,
-    )
-
-
-def _directives(control: str) -> dict[str, str]:
-    parts = (part.strip().partition("=") for part in control.split(",") if part.strip())
-    return {name.strip(): value.strip() for name, _, value in parts}
-
-
-def _max_age_s(directives: dict[str, str]) -> float | None:
-    if "max-age" not in directives:
-        return None
-    if not directives["max-age"].isascii() or not directives["max-age"].isdigit():
-        raise InvalidRequest("Cache-Control's max-age must be a number of seconds.", param="Cache-Control")
-    return float(min(int(directives["max-age"][:12]), 10 * 366 * 86400))
-
-
-def _threshold(headers: dict[bytes, bytes]) -> float:
-    given = headers.get(b"x-nexus-cache-threshold")
-    if given is None:
-        return 0.0
-    try:
-        value = float(given)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise InvalidRequest(
-            "X-Nexus-Cache-Threshold must be a number from 0 to 1; it can only raise the workspace's own.",
-            param="X-Nexus-Cache-Threshold",
-        )
-    return value
-
-
-def _namespace(headers: dict[bytes, bytes]) -> str:
-    if b"x-nexus-cache-namespace" not in headers:
-        return ""
-    given = headers[b"x-nexus-cache-namespace"].decode("latin-1").strip()
-    # An empty one is somebody's name that was lost on the way: not to be answered from the cache of all.
-    if not _NAMESPACE.fullmatch(given):
-        raise InvalidRequest(
-            "X-Nexus-Cache-Namespace must be 1 to 64 printable ASCII characters without spaces.",
-            param="X-Nexus-Cache-Namespace",
-        )
-    return given
 
 
 async def reserve(gateway: Gateway, call: Call) -> Hit | None:

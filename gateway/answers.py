@@ -119,6 +119,15 @@ def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
         headers.append((b"age", b"%d" % max(0, int(time.time() - meta.created_at))))
     if outcome.coalesced:
         headers.append((b"x-nexus-coalesced", b"1"))
+    if outcome.stale:
+        headers.append((b"x-nexus-stale", b"1"))
+    if outcome.shadow is not None:
+        shadow = outcome.shadow
+        headers.append(
+            (b"x-nexus-cache-shadow", f"{shadow.meta.entry_id}; similarity={shadow.similarity:.4f}".encode())
+        )
+    if outcome.reason and not outcome.is_free:
+        headers.append((b"x-nexus-cache-reason", header_value(outcome.reason)))
     if outcome.similarity is not None:
         headers.append((b"x-nexus-similarity", b"%.4f" % outcome.similarity))
     return headers + window_headers(call.window)
@@ -168,10 +177,11 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+_QUOTES = str.maketrans({"“": '"', "”": '"', "’": "'", "–": "-"})
 _UNFIT = re.compile(r"[^\x20-\x7e]")
 
 
 @functools.lru_cache(maxsize=4096)
 def header_value(text: str) -> bytes:
     """Names come from people and providers: nothing in them may end a header."""
-    return _UNFIT.sub("?", text).encode()
+    return _UNFIT.sub("?", text.translate(_QUOTES)).encode()

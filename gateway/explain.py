@@ -10,15 +10,18 @@ import datetime as dt
 import hashlib
 from typing import Any
 
+import psycopg
 from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from psycopg_pool import PoolTimeout
 from rest_framework import serializers
 
 from analytics.events import BYPASS, REFRESH
 from gateway import admission, complexity, routing, runtime
 from gateway.cache import policy
 from gateway.cache.embedding.base import EmbeddingError
+from gateway.cache.semantic import Neighbour
 from gateway.errors import GatewayError
 from gateway.setups import RouteSetup
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Reply
@@ -90,32 +93,41 @@ async def _cache(gateway: runtime.Gateway, call: Call) -> dict[str, Any]:
     question, rules = call.request.question, call.rules
     off = _NOT_ASKED.get(rules.fresh_outcome, "")
     exact = "" if rules.read_exact else off or SWITCHED_OFF
-    semantic = off or await _semantic_refusal(gateway, question, rules)
-    cacheability = policy.classify(question or "")
+    semantic = off or _semantic_refusal(question, rules)
+    near: list[Neighbour] = []
+    if not semantic:
+        try:
+            near = await gateway.semantic.survey(call)
+        except EmbeddingError as error:
+            semantic = str(error)
+        except (psycopg.Error, PoolTimeout):
+            semantic = "the database cannot be reached"
+    cacheability = policy.classify(question or "", rules.own)
     return {
         "exact": {"possible": not exact, "reason": exact or None},
-        "semantic": {"possible": not semantic, "reason": semantic or None, "threshold": rules.threshold},
+        "semantic": {
+            "possible": not semantic,
+            "reason": semantic or None,
+            "threshold": rules.threshold,
+            "shadow": rules.shadow,
+            "nearest": [neighbour._asdict() for neighbour in near],
+        },
         "kept": rules.write,
         "ttl_s": min(rules.ttl_s, cacheability.ttl_s),
         "namespace": rules.namespace or None,
+        "tags": rules.tags,
         "fingerprint": call.fingerprint,
         "scope": call.scope,
     }
 
 
-async def _semantic_refusal(gateway: runtime.Gateway, question: str | None, rules: CacheRules) -> str:
+def _semantic_refusal(question: str | None, rules: CacheRules) -> str:
     if not rules.read_semantic:
         return SWITCHED_OFF
     if question is None:
         return NOT_A_QUESTION
-    cacheability = policy.classify(question)
-    if not cacheability.semantic:
-        return cacheability.reason
-    try:
-        await gateway.embedder.embed(question)
-    except EmbeddingError as error:
-        return str(error)
-    return ""
+    cacheability = policy.classify(question, rules.own)
+    return "" if cacheability.semantic else cacheability.reason
 
 
 # --- the endpoint, and what /api/docs/ says of its answer -----------------------------------------------------------
@@ -146,8 +158,18 @@ class TierSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_null=True, help_text="Why not.")
 
 
+class NeighbourSerializer(serializers.Serializer[Any]):
+    entry_id = serializers.CharField(help_text="See /v1/cache/{id}.")
+    prompt = serializers.CharField(help_text="The question that was answered.")
+    similarity = serializers.FloatField()
+    guard = serializers.CharField(allow_null=True, help_text="Which guard refuses it; null: none does.")
+    reason = serializers.CharField(allow_null=True)
+
+
 class SemanticTierSerializer(TierSerializer):
     threshold = serializers.FloatField()
+    shadow = serializers.BooleanField(help_text="It would report, and not answer.")
+    nearest = NeighbourSerializer(many=True, help_text="The first at or above the threshold without a guard answers.")
 
 
 class CacheSerializer(serializers.Serializer[Any]):
@@ -156,6 +178,7 @@ class CacheSerializer(serializers.Serializer[Any]):
     kept = serializers.BooleanField(help_text="Whether a new answer would be kept.")
     ttl_s = serializers.IntegerField()
     namespace = serializers.CharField(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
     fingerprint = serializers.CharField(help_text="Requests with the same one share an exact entry.")
     scope = serializers.CharField(allow_null=True, help_text="Only questions of one scope are compared by meaning.")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.functions import Cast
 from django.utils import timezone
 from pgvector.django import HalfVectorField, HnswIndex
 
-# all-MiniLM-L6-v2's (gateway.cache.embedding.recipe); another model's vectors get a column of their own.
-DIMENSIONS = 384
+# Vectors of these lengths have an index; those of another length are compared one by one.
+INDEXED_DIMENSIONS = (384, 768, 1024, 1536)
 
 
 class CacheEntry(models.Model):
@@ -18,30 +22,85 @@ class CacheEntry(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     # Digests of 16 bytes, in hexadecimal.
-    scope = models.CharField(max_length=32)
+    scope = models.CharField(max_length=32, blank=True, help_text="Empty: never compared by meaning.")
     fingerprint = models.CharField(max_length=32, unique=True)
+    namespace = models.CharField(max_length=64, blank=True, default="")
+    tags = ArrayField(models.CharField(max_length=64), default=list)
+    # A digest: enough to delete by, and nobody's name.
+    end_user = models.CharField(max_length=32, blank=True, default="")
+    model = models.CharField(max_length=120, help_text="As the app asked for it.")
     prompt = models.TextField(help_text="The last user text: what is compared.")
-    embedding = HalfVectorField(dimensions=DIMENSIONS)
+    embedder = models.CharField(max_length=120, blank=True, default="", help_text="Whose vector there is of it.")
     answer = models.BinaryField(help_text="The answer as the provider gave it, OpenAI Chat Completions JSON.")
     meta = models.JSONField(help_text="Provider, model, usage: see analytics.events.META_FIELDS.")
+    pinned = models.BooleanField(default=False, help_text="Put there by people: never expires, never replaced.")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    # Until then it may stand in for a provider that fails.
+    stale_until = models.DateTimeField()
+    # Counted from usage records, seconds after the hit.
+    hits = models.BigIntegerField(default=0)
+    saved_usd = models.DecimalField(max_digits=20, decimal_places=10, default=0)
+    last_hit_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = [
-            HnswIndex(
-                name="cache_by_meaning",
-                fields=["embedding"],
-                m=16,
-                ef_construction=64,
-                opclasses=["halfvec_cosine_ops"],
-            ),
-            models.Index(fields=["scope"], name="cache_by_scope"),
-            models.Index(fields=["expires_at"], name="cache_by_expiry"),
+            models.Index(fields=["stale_until"], name="cache_by_end"),
+            models.Index(fields=["-created_at"], name="cache_by_age"),
+            models.Index(fields=["namespace"], name="cache_by_namespace", condition=~models.Q(namespace="")),
+            models.Index(fields=["end_user"], name="cache_by_end_user", condition=~models.Q(end_user="")),
+            GinIndex(fields=["tags"], name="cache_by_tags"),
+            # Who has no vector of today's model, or of any.
+            models.Index(fields=["embedder"], name="cache_by_embedder", condition=~models.Q(scope="")),
         ]
 
     def __str__(self) -> str:
         return f"{self.id}: {self.prompt[:60]}"
+
+
+class CacheVector(models.Model):
+    """An entry's prompt as one embedding model sees it. Two models' vectors of one entry may lie side by side.
+
+    Without a foreign key, which would cost at every insert: gateway.cache.entries writes and deletes both together.
+    """
+
+    entry_id = models.UUIDField()
+    scope = models.CharField(max_length=32)
+    embedder = models.CharField(max_length=120)
+    dimensions = models.PositiveSmallIntegerField()
+    embedding = HalfVectorField()
+    # The entry's own, so that a search need not look at entries.
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    stale_until = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["entry_id", "embedder"], name="one_vector_of_a_model")]
+        indexes = [
+            # To count.
+            models.Index(fields=["scope", "embedder"], name="vector_by_scope"),
+            # To compare: a scope's vectors lie side by side here. Longer ones do not fit into an index's row.
+            models.Index(
+                fields=["scope", "embedder"],
+                include=["dimensions", "entry_id", "embedding", "created_at", "expires_at", "stale_until"],
+                name="vector_in_scope",
+                condition=models.Q(dimensions__lte=768),
+            ),
+            models.Index(fields=["stale_until"], name="vector_by_end"),
+            *(
+                HnswIndex(
+                    OpClass(Cast("embedding", HalfVectorField(dimensions=dimensions)), name="halfvec_cosine_ops"),
+                    name=f"vector_by_meaning_{dimensions}",
+                    m=16,
+                    ef_construction=64,
+                    condition=models.Q(dimensions=dimensions),
+                )
+                for dimensions in INDEXED_DIMENSIONS
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} by {self.embedder}"
 
 
 class Provider(models.Model):
@@ -98,6 +157,9 @@ class Route(models.Model):
     hedge_after_ms = models.PositiveIntegerField(
         null=True, blank=True, help_text="Ask the next target, too, when the first has not begun to answer by then."
     )
+
+    # Which of the tenant's cache settings are others here: exact, semantic, shadow, threshold, ttl_s.
+    cache = models.JSONField(default=dict, blank=True)
 
     class Meta:
         ordering = ["model"]
@@ -165,8 +227,26 @@ class CacheSettings(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     exact = models.BooleanField(default=True)
     semantic = models.BooleanField(default=True)
+    shadow = models.BooleanField(default=False, help_text="The semantic tier looks and reports, and does not answer.")
     threshold = models.FloatField(default=0.85, validators=[MinValueValidator(0.5), MaxValueValidator(1.0)])
     ttl_s = models.PositiveIntegerField(default=7 * 86400, help_text="Longest time an answer is kept.")
+    stale_if_error_s = models.PositiveIntegerField(
+        default=0, help_text="This long after that, it may stand in for a provider that fails."
+    )
+    per_end_user = models.BooleanField(default=False, help_text="One end user's answers are not given to another.")
+    rules = models.JSONField(default=list, blank=True, help_text="Cacheability of the tenant's own words.")
+    wrong_budget = models.FloatField(
+        default=0.02,
+        validators=[MinValueValidator(0.001), MaxValueValidator(0.5)],
+        help_text="Wrong answers among semantic hits, at most.",
+    )
+    learn = models.BooleanField(default=True, help_text="Verdicts move the threshold, and may switch the tier off.")
+    judge_model = models.CharField(
+        max_length=120, blank=True, default="", help_text="Of a provider of the tenant's own; empty: nobody judges."
+    )
+    judge_budget_usd = models.DecimalField(
+        max_digits=10, decimal_places=2, default=Decimal("1.00"), help_text="A calendar month."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_row_of_cache_settings")]
@@ -174,3 +254,61 @@ class CacheSettings(models.Model):
 
     def __str__(self) -> str:
         return f"threshold {self.threshold}"
+
+
+class CacheTuning(models.Model):
+    """What the verdicts say: one row, id 1; no row means that there are none."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    threshold = models.FloatField(null=True, help_text="Instead of the tenant's own; empty: too few verdicts.")
+    off = models.BooleanField(default=False, help_text="No threshold keeps the budget: the tier does not answer.")
+    reason = models.CharField(max_length=400, blank=True)
+    figures = models.JSONField(default=dict, help_text="By gateway.cache.learning, as of `updated_at`.")
+    since = models.DateTimeField(null=True, help_text="Older verdicts do not count.")
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_row_of_cache_tuning")]
+
+    def __str__(self) -> str:
+        return "off" if self.off else f"threshold {self.threshold}"
+
+
+class Verdict(models.Model):
+    """Whether a cached answer was right for another question, or would have been. Without `right`: yet to be judged."""
+
+    class Kind(models.TextChoices):
+        HIT = "hit", "It was served"
+        NEAR_MISS = "near_miss", "It was similar, and not served"
+        SHADOW = "shadow", "It would have been served"
+
+    class Source(models.TextChoices):
+        NOBODY = "", "Nobody yet"
+        MODEL = "model", "The tenant's judging model"
+        PERSON = "person", "A person"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    similarity = models.FloatField(null=True, help_text="Empty: the person who told did not say of which hit.")
+    # One in how many was taken: a sampled hit stands for all of its like.
+    weight = models.FloatField(default=1.0)
+    entry_id = models.UUIDField()
+    question = models.TextField()
+    prompt = models.TextField(help_text="The question that the cached answer was given to.")
+    cached_answer = models.TextField()
+    fresh_answer = models.TextField(blank=True, default="")
+    right = models.BooleanField(null=True)
+    source = models.CharField(max_length=8, choices=Source.choices, blank=True, default=Source.NOBODY)
+    note = models.CharField(max_length=400, blank=True, default="")
+    judged_at = models.DateTimeField(null=True)
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["at"], name="verdict_to_judge", condition=models.Q(right=None)),
+            models.Index(fields=["-judged_at"], name="verdict_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.entry_id}: {self.right}"

@@ -20,12 +20,12 @@ from analytics.events import HIT_EXACT, HIT_SEMANTIC
 from gateway import admission, answers, relay, settlement
 from gateway.cache import policy
 from gateway.cache.semantic import Probe
-from gateway.errors import ClientLeft, GatewayError, NotInCache, ProviderTimedOut, Unavailable
+from gateway.errors import ClientLeft, GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
 from gateway.idempotency import Replay
 from gateway.relay import Flight
 from gateway.runtime import Gateway
 from gateway.settlement import Outcome
-from gateway.types import Call, Reply
+from gateway.types import Call, Reply, Sampling
 from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -79,18 +79,15 @@ async def fly(gateway: Gateway, call: Call, flight: Flight) -> None:
     error: GatewayError | None = None
     try:
         found = await gateway.semantic.lookup(call, probe)
-        if found is not None:
-            outcome = Outcome(HIT_SEMANTIC, found.meta, similarity=found.similarity)
+        outcome.reason = probe.reason
+        if found is not None and not call.rules.shadow:
+            outcome = Outcome(HIT_SEMANTIC, found.meta, similarity=found.similarity, served=found)
             relay.replay(found.body, call, flight, outcome)
         elif call.rules.only_if_cached:
             raise NotInCache("Only a cached answer was asked for, and there is none.")
         else:
-            async with asyncio.timeout(settings.CALL_DEADLINE_S) as deadline:
-                flight.on_abandoned = functools.partial(abandon, call, deadline)
-                if flight.abandoned:
-                    flight.on_abandoned()
-                upstream = await gateway.dispatcher.first_success(call)
-                await relay.drain(upstream, call, flight, outcome)
+            outcome.shadow = found
+            await ask(gateway, call, flight, probe, outcome)
     except TimeoutError:
         if flight.abandoned:
             error = ClientLeft("The client left.")
@@ -109,6 +106,24 @@ async def fly(gateway: Gateway, call: Call, flight: Flight) -> None:
         flight.end(error)
 
 
+async def ask(gateway: Gateway, call: Call, flight: Flight, probe: Probe, outcome: Outcome) -> None:
+    """A provider's answer; when none can be had, one from the cache that may be past its time. Raises GatewayError."""
+    async with asyncio.timeout(settings.CALL_DEADLINE_S) as deadline:
+        flight.on_abandoned = functools.partial(abandon, call, deadline)
+        if flight.abandoned:
+            flight.on_abandoned()
+        try:
+            upstream = await gateway.dispatcher.first_success(call)
+        except (ProviderFailed, Unavailable):
+            found = await gateway.semantic.stand_in(call, probe)
+            if found is None:
+                raise
+            outcome.stand_in(found)
+            relay.replay(found.body, call, flight, outcome)
+            return
+        await relay.drain(upstream, call, flight, outcome)
+
+
 def abandon(call: Call, deadline: asyncio.Timeout) -> None:
     """Nobody listens any more: the answer is stopped, at once or after a while, as the tenant chose."""
     now = asyncio.get_running_loop().time()
@@ -124,13 +139,26 @@ async def land(
     if error is not None:
         outcome = outcome.failed(error)
     elif outcome.body is not None:
-        outcome.ttl_s = min(call.rules.ttl_s, policy.classify(call.request.question or "").ttl_s)
+        kind = policy.classify(call.request.question or "", call.rules.own)
+        outcome.ttl_s = min(call.rules.ttl_s, kind.ttl_s)
     event = settlement.event_of(call, outcome, gateway.prices)
     if error is not None and call.idempotency_key is not None:
         await gateway.claims.release(call)
     await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))
     if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
         gateway.semantic.store(call, probe, outcome.body, outcome.meta, outcome.ttl_s)
+    if call.rules.sampling is not None and error is None:
+        sample(gateway, call, call.rules.sampling, probe, outcome)
+
+
+def sample(gateway: Gateway, call: Call, shares: Sampling, probe: Probe, outcome: Outcome) -> None:
+    """What the semantic tier found may be put aside, to be judged later."""
+    if outcome.served is not None:
+        gateway.sampler.offer(call, "hit", shares.hits, outcome.served, None)
+    elif outcome.shadow is not None:
+        gateway.sampler.offer(call, "shadow", shares.shadow, outcome.shadow, outcome.body)
+    elif probe.near_miss is not None and outcome.body is not None:
+        gateway.sampler.offer(call, "near_miss", shares.near_misses, probe.near_miss, outcome.body)
 
 
 async def settle_follower(gateway: Gateway, call: Call, flight: Flight) -> None:

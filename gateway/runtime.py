@@ -8,7 +8,7 @@ import functools
 import logging
 import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from django.conf import settings
@@ -16,10 +16,10 @@ from django.conf import settings
 from billing import ledger, outage, plans, pricing, quota
 from billing.periods import Period
 from gateway.breaker import Breakers
-from gateway.cache.embedding import build
+from gateway.cache.embedding import choose
 from gateway.cache.embedding.base import EmbeddingError
-from gateway.cache.embedding.local import LocalEmbedder
-from gateway.cache.embedding.minilm import MiniLM
+from gateway.cache.reembedding import Reembedder
+from gateway.cache.sampling import Sampler
 from gateway.cache.semantic import SemanticCache
 from gateway.dispatch import Dispatcher, Latencies
 from gateway.idempotency import Claims
@@ -38,6 +38,10 @@ from tenants import keyspace, principal
 from tenants.db import make_pool, make_redis
 from tenants.lane import Lane
 from tenants.principal import Directory, Principal
+
+if TYPE_CHECKING:
+    from gateway.cache.embedding.measured import Measured
+    from gateway.cache.embedding.minilm import MiniLM
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +64,9 @@ class Gateway:
         self.settler = outage.Settler(self.quota, outage.Spool(settings.SPOOL_DIR))
         self.buckets = outage.LocalBuckets()
         self.prices = pricing.PriceBook()
-        self.embedder = LocalEmbedder(_load_model, deadline_s=settings.EMBEDDING_DEADLINE_MS / 1000)
+        self.embedder = make_embedder()
         self.semantic = SemanticCache(self.pool, self.embedder)
+        self.sampler = Sampler(self.pool)
         self.tasks = Tasks()
         self.flights = Flights(self.tasks)
         self.latencies = Latencies()
@@ -89,10 +94,17 @@ class Gateway:
         self.http = Http(session, first_byte_timeout_s=timeout_s, public=public)
         self.providers.update(make_providers(session, public))
         await self.pool.open()
+        if settings.CROSS_ENCODER_DIR:
+            from gateway.cache.cross_encoder import CrossEncoder
+
+            self.semantic.second_reader = await asyncio.to_thread(
+                CrossEncoder.load, Path(settings.CROSS_ENCODER_DIR), minimum=settings.CROSS_ENCODER_MIN
+            )
         self._background = [
             asyncio.create_task(self._load_embedder()),
             asyncio.create_task(self._load_prices()),
             asyncio.create_task(self.settler.run()),
+            asyncio.create_task(Reembedder(self.pool, self.embedder).run()),
             asyncio.create_task(
                 principal.listen(self._listening_redis, self.directory, self._forget, keyspace.REVOCATIONS)
             ),
@@ -106,10 +118,13 @@ class Gateway:
         self.ready = False
         await self.tasks.drain(DRAIN_S)
         await self.semantic.close()
+        await self.sampler.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.embedder.close()
+        if self.semantic.second_reader is not None:
+            self.semantic.second_reader.close()
         for session in self._sessions:
             await session.close()
         await self.pool.close()
@@ -176,7 +191,27 @@ def make_providers(session: aiohttp.ClientSession, public: aiohttp.ClientSession
     }
 
 
-def _load_model() -> MiniLM:
+def make_embedder() -> Measured:
+    """The one that NEXUS_EMBEDDER names. Raises ValueError."""
+    choice = choose.parse(
+        settings.EMBEDDER, openai_api_key=settings.OPENAI_API_KEY, openai_base_url=settings.OPENAI_BASE_URL
+    )
+    surroundings = choose.Surroundings(
+        deadline_s=settings.EMBEDDING_DEADLINE_MS / 1000,
+        load_local=load_model,
+        models_dir=settings.MODEL_DIR,
+        openai_api_key=settings.OPENAI_API_KEY,
+        openai_base_url=settings.OPENAI_BASE_URL,
+    )
+    return choose.make(choice, surroundings)
+
+
+def load_model() -> MiniLM:
+    """Builds it first where it was not built. Raises ModelUnavailable."""
+    # Here, because a process that leaves embedding to another one has no use for 60 MB of runtime.
+    from gateway.cache.embedding import build
+    from gateway.cache.embedding.minilm import MiniLM
+
     source = Path(settings.MODEL_SOURCE_DIR) if settings.MODEL_SOURCE_DIR else None
     return MiniLM.load(build.ensure(settings.MODEL_DIR, source_dir=source))
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from analytics.events import HIT_EXACT, HIT_SEMANTIC, HITS, UsageEvent
 from billing import pricing, quota
+from gateway.cache.semantic import Found
 from gateway.errors import ClientLeft, GatewayError
 from gateway.idempotency import KEEP_S
 from gateway.types import Call, Meta, Usage
@@ -29,6 +30,18 @@ class Outcome:
     first_token_ms: float | None = None
     body: bytes | None = None
     ttl_s: int = 0
+    # Why the cache had nothing, for X-Nexus-Cache-Reason.
+    reason: str = ""
+    # What the semantic tier found: served, or only looked at.
+    served: Found | None = None
+    shadow: Found | None = None
+    # An answer past its time, in place of a provider that failed.
+    stale: bool = False
+
+    def stand_in(self, found: Found) -> None:
+        """`found` answers for the provider, and costs nothing."""
+        self.outcome = HIT_EXACT if found.similarity == 1.0 else HIT_SEMANTIC
+        self.meta, self.similarity, self.stale = found.meta, found.similarity, True
 
     def failed(self, error: GatewayError) -> Outcome:
         """The same way, without an answer: recorded, and not billed, unless the client stopped it half way."""
@@ -53,6 +66,7 @@ class Outcome:
             similarity=self.similarity,
             provider_ms=self.provider_ms,
             first_token_ms=self.first_token_ms,
+            stale=self.stale,
         )
 
     @property
@@ -101,10 +115,18 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         latency_ms=round(call.elapsed_ms, 3),
         first_token_ms=_rounded(outcome.first_token_ms),
         provider_ms=_rounded(outcome.provider_ms),
-        similarity=outcome.similarity,
-        entry_id=meta.entry_id if meta and outcome.is_free else None,
+        similarity=outcome.shadow.similarity if outcome.shadow else outcome.similarity,
+        entry_id=_entry_id(outcome),
+        stale=outcome.stale,
+        shadow_saved_usd=cost_of(book, outcome.shadow.meta, call.when) if outcome.shadow else None,
         variant=call.plan.variant,
     )
+
+
+def _entry_id(outcome: Outcome) -> str | None:
+    if outcome.shadow is not None:
+        return outcome.shadow.meta.entry_id
+    return outcome.meta.entry_id if outcome.meta and outcome.is_free else None
 
 
 def _rounded(milliseconds: float | None) -> float | None:

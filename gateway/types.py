@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from billing.quota import NO_WINDOW, Account, Window
+from gateway.cache.policy import OwnRule
 from tenants.principal import Principal
 
 Headers = list[tuple[bytes, bytes]]
@@ -54,20 +55,37 @@ class ChatRequest:
     echo: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+class Sampling(NamedTuple):
+    """The share of each kind of the semantic tier's finds that is put aside to be judged."""
+
+    hits: float
+    near_misses: float
+    shadow: float
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CacheRules:
-    """What this call may do with the cache: the tenant's settings, narrowed by the request's headers."""
+    """What this call may do with the cache: the tenant's settings, narrowed by the request."""
 
     read_exact: bool = True
     read_semantic: bool = True
     write: bool = True
     # Whether the semantic tier has a part in this at all.
     semantic: bool = True
+    # The semantic tier looks and reports, and does not answer.
+    shadow: bool = False
     max_age_s: float | None = None
     only_if_cached: bool = False
     threshold: float = 0.85
     ttl_s: int = 7 * 86400
+    # How long past its time an answer is kept, and how long past it this request takes it when the provider fails.
+    keep_stale_s: int = 0
+    accept_stale_s: int = 0
     namespace: str = ""
+    per_end_user: bool = False
+    tags: tuple[str, ...] = ()
+    own: tuple[OwnRule, ...] = ()
+    sampling: Sampling | None = None
     # What an answer from the provider is called: MISS, BYPASS or REFRESH.
     fresh_outcome: str = "MISS"
 
@@ -85,6 +103,8 @@ class ProviderConfig:
     # Whose it is: a tenant's own ("t12"), or the platform's ("").
     owner: str = ""
     max_concurrency: int | None = None
+    # Another one when it is called in another way: what is known of the old way says nothing of the new one.
+    version: str = ""
 
     @property
     def first_byte_timeout_s(self) -> float | None:
@@ -163,6 +183,8 @@ class Call:
     calls: CallDefaults
     fingerprint: str
     scope: str | None
+    # A digest of whom the app names as its user, or empty.
+    end_user: str = ""
     # Where Redis keeps the answer for who sends the same Idempotency-Key again.
     idempotency_key: str | None = None
     # high, default or low: who gets a provider's place first.

@@ -43,7 +43,9 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
         await register_vector_async(connection)
         # Iterative scan: within a small scope the index alone would stop before it has enough neighbours.
         await connection.execute("SET hnsw.iterative_scan = 'strict_order'")
-        await connection.execute("SET hnsw.ef_search = 100")
+        await connection.execute("SET hnsw.ef_search = 200")
+        # To start helpers takes longer than any query of ours, and takes cores from others.
+        await connection.execute("SET max_parallel_workers_per_gather = 0")
 
     database = settings.DATABASES["default"]
     names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}

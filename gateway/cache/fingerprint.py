@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from gateway.types import ChatRequest
+from gateway.types import CacheRules, ChatRequest
 
 # Fields of a request that change the answer, as OpenAI's SDK names them. A test fails when a new one is in neither
 # list; one that nobody has decided on is treated as if it changed the answer.
@@ -37,17 +37,40 @@ Ways = tuple[tuple[str, str], ...]
 
 
 def fingerprint(request: ChatRequest, ways: Ways, namespace: str) -> str:
-    return _digest(_relevant(request.payload), ways, namespace, "")
+    return _digest(_relevant(request.payload), ways, namespace)
 
 
-def scope(request: ChatRequest, ways: Ways, namespace: str, embedder: str) -> str | None:
+def scope(request: ChatRequest, ways: Ways, namespace: str) -> str | None:
     """None when the request may not be compared by meaning."""
     if request.question is None:
         return None
     relevant = _relevant(request.payload)
     *earlier, last = relevant["messages"]
     relevant["messages"] = [*earlier, {**last, "content": None}]
-    return _digest(relevant, ways, namespace, embedder)
+    return _digest(relevant, ways, namespace)
+
+
+def end_user(request: ChatRequest) -> str | None:
+    """A digest of whom the app names as its user, in OpenAI's words or Anthropic's; None when it names nobody."""
+    payload = request.payload
+    metadata = payload.get("metadata")
+    named = (
+        payload.get("user"),
+        payload.get("safety_identifier"),
+        metadata.get("user_id") if isinstance(metadata, dict) else None,
+    )
+    name = next((name for name in named if isinstance(name, str) and name), None)
+    return None if name is None else end_user_digest(name)
+
+
+def end_user_digest(name: str) -> str:
+    return hashlib.blake2b(name.encode(errors="replace"), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def namespace_of(rules: CacheRules, end_user: str | None) -> str:
+    """The request's own, and in it the end user's where one's answers are not another's."""
+    # No namespace of a request's own has a space in it.
+    return f"{rules.namespace} {end_user}" if rules.per_end_user else rules.namespace
 
 
 def _relevant(payload: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +106,7 @@ def _unmarked(value: Any) -> Any:
     return {name: inner for name, inner in value.items() if name != "cache_control"}
 
 
-def _digest(relevant: dict[str, Any], ways: Ways, namespace: str, embedder: str) -> str:
+def _digest(relevant: dict[str, Any], ways: Ways, namespace: str) -> str:
     # Who would answer is a part of the question: another route, another answer.
-    text = orjson.dumps([relevant, ways, namespace, embedder], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps([relevant, ways, namespace], option=orjson.OPT_SORT_KEYS)
     return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).hexdigest()

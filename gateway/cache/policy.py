@@ -27,11 +27,29 @@ class Cacheability(NamedTuple):
     ttl_s: int
 
 
+class OwnRule(NamedTuple):
+    """What a tenant says of questions with these words in a row; a last `*` stands for any ending of its word."""
+
+    words: tuple[str, ...]
+    # One of CLASSES.
+    kind: str
+    ttl_s: int | None = None
+
+
 PLAIN = Cacheability(True, "", PLAIN_TTL_S)
 FRESH = Cacheability(False, "its answer changes by the hour", FRESH_TTL_S)
 PERSONAL = Cacheability(False, "it asks about one person's own data", PERSONAL_TTL_S)
 ACTION = Cacheability(False, "it asks to do something", PERSONAL_TTL_S)
 FOLLOW_UP = Cacheability(False, "it lives from what was said before", PLAIN_TTL_S)
+
+# What a tenant's own rules can say of a question.
+CLASSES = {
+    "plain": PLAIN,
+    "fresh": FRESH,
+    "personal": PERSONAL,
+    "action": ACTION,
+    "never": Cacheability(False, "the workspace's rules say so", 0),
+}
 
 _NOW = (
     r"(?:today|tonight|tomorrow|now|right now|currently|at the moment|this (?:morning|afternoon|evening|week|weekend))"
@@ -135,8 +153,12 @@ _REFERENCE_CUES = frozenset(
 
 
 @functools.lru_cache(maxsize=2048)
-def classify(text: str) -> Cacheability:
+def classify(text: str, own: tuple[OwnRule, ...] = ()) -> Cacheability:
+    """A tenant's own rules come first, in their order."""
     lowered = " ".join(text[:_READ_CHARACTERS].lower().replace("’", "'").split())
+    if own and (rule := _own_rule(lowered, own)):
+        kind = CLASSES[rule.kind]
+        return kind if rule.ttl_s is None else kind._replace(ttl_s=rule.ttl_s)
     words = frozenset(_WORD.findall(lowered))
     if not words and not any(character.isalnum() for character in lowered):
         return FOLLOW_UP
@@ -149,3 +171,22 @@ def classify(text: str) -> Cacheability:
     if _FOLLOW_UP.match(lowered) or (words & _REFERENCE_CUES and _REFERENCE.search(lowered)):
         return FOLLOW_UP
     return PLAIN
+
+
+# Of any alphabet.
+OWN_WORD = re.compile(r"[^\W_]+")
+
+
+def _own_rule(lowered: str, own: tuple[OwnRule, ...]) -> OwnRule | None:
+    words = OWN_WORD.findall(lowered)
+    return next((rule for rule in own if _has(words, rule.words)), None)
+
+
+def _has(words: list[str], wanted: tuple[str, ...]) -> bool:
+    """Whether these words stand in a row; a last `*` stands for any ending."""
+    last = len(words) - len(wanted)
+    return any(all(map(_is, wanted, words[at:])) for at in range(last + 1))
+
+
+def _is(wanted: str, word: str) -> bool:
+    return word.startswith(wanted[:-1]) if wanted.endswith("*") else word == wanted

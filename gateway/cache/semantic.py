@@ -1,4 +1,4 @@
-"""The semantic tier: answers to questions that mean the same, in the tenant's own table, ranked within one scope.
+"""The semantic tier: answers to questions that mean the same, in the tenant's own tables, ranked within one scope.
 
 Similarity only proposes; `verify` decides. Anything that fails here is a miss, never an error for the client.
 """
@@ -8,95 +8,161 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import uuid
-from typing import Any, NamedTuple
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import psycopg
-from pgvector import HalfVector
-from psycopg import sql
-from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from gateway.cache import policy, verify
-from gateway.cache.embedding.base import Embedder, EmbeddingError, Vector
+from gateway.cache import entries, policy, verify
+from gateway.cache.embedding.base import Embedder, EmbeddingError, TextRefused
+from gateway.cache.entries import Embedded, Entry
+from gateway.cache.search import FIRST, Row, Search
+from gateway.metrics import SEMANTIC_SKIPPED
 from gateway.types import Call, Meta
-from tenants.db import table
+
+if TYPE_CHECKING:
+    from gateway.cache.cross_encoder import CrossEncoder
 
 logger = logging.getLogger(__name__)
 
-CANDIDATES = 5
+# Less similar ones are not worth a verdict: no threshold comes down here.
+NEAR_MISS = 0.75
 # A lookup waits this long for answers of its own scope that are just being stored.
 PENDING_WAIT_S = 0.01
+UNAVAILABLE = "the semantic tier is not available"
+# What failed is written to the log this often, with how many times it did.
+LOG_EVERY_S = 10.0
 
 
 class Found(NamedTuple):
-    """An entry that may answer."""
+    """An entry that may answer. `stale_s`: how long it is past its time."""
 
     body: bytes
     meta: Meta
     similarity: float
     prompt: str
+    stale_s: float = 0.0
+
+
+class Neighbour(NamedTuple):
+    """What a lookup meets, and what the guards say of it."""
+
+    entry_id: str
+    prompt: str
+    similarity: float
+    guard: str | None
+    reason: str | None
 
 
 @dataclasses.dataclass(slots=True)
 class Probe:
     """One question on its way through the tier: its vector is computed once, for the lookup and for the store."""
 
-    vector: Vector | None = None
+    embedded: Embedded | None = None
     # Why nothing was found, for X-Nexus-Cache-Reason.
     reason: str = ""
-
-
-_LOOKUP = """
-SELECT prompt, answer, meta, 1 - (embedding <=> %(vector)s) AS similarity FROM {entries}
-WHERE scope = %(scope)s AND expires_at > now() AND created_at >= now() - make_interval(secs => %(max_age_s)s)
-ORDER BY embedding <=> %(vector)s LIMIT %(limit)s
-"""
-_STORE = """
-INSERT INTO {entries} (id, scope, fingerprint, prompt, embedding, answer, meta, created_at, expires_at)
-VALUES (%(id)s, %(scope)s, %(fingerprint)s, %(prompt)s, %(vector)s, %(answer)s, %(meta)s, to_timestamp(%(created_at)s),
-        to_timestamp(%(created_at)s) + make_interval(secs => %(ttl_s)s))
-ON CONFLICT (fingerprint) DO UPDATE SET id = excluded.id, scope = excluded.scope, embedding = excluded.embedding,
-    answer = excluded.answer, meta = excluded.meta, created_at = excluded.created_at, expires_at = excluded.expires_at
-"""
-_ANY_AGE_S = 10 * 366 * 86400.0
+    # The most similar one that no guard refuses, though not similar enough.
+    near_miss: Found | None = None
 
 
 class SemanticCache:
     def __init__(self, pool: AsyncConnectionPool[Any], embedder: Embedder) -> None:
         self._pool = pool
+        self._search = Search(pool)
         self._embedder = embedder
+        # Where the operator brings one: asked last, and only about what would be served.
+        self.second_reader: CrossEncoder | None = None
         self._pending: dict[str, set[asyncio.Task[None]]] = {}
+        self._failures = _Failures()
 
     async def lookup(self, call: Call, probe: Probe) -> Found | None:
         """The best verified entry at or above the call's threshold. Never raises for a broken part."""
         question = call.request.question
         if call.scope is None or question is None or not call.rules.read_semantic:
             return None
-        cacheability = policy.classify(question)
+        cacheability = policy.classify(question, call.rules.own)
         if not cacheability.semantic:
             probe.reason = cacheability.reason
             return None
         try:
-            probe.vector = await self._embedder.embed(question)
+            probe.embedded = await self._embedded(question)
             await self._stored(call.scope)
-            rows = await self._nearest(call, probe.vector)
-        except (EmbeddingError, psycopg.Error, PoolTimeout) as error:
-            logger.warning("semantic tier skipped: %s", error)
-            probe.reason = "the semantic tier is not available"
+            rows = await self._search.nearest(call, probe.embedded)
+            found = await self._first_verified(question, rows, call.rules.threshold, probe)
+            if found is None and len(rows) == FIRST and rows[-1].similarity >= call.rules.threshold:
+                # All of these were refused. Whoever fills the cache with look-alikes must not hide the right one.
+                rows = await self._search.nearest(call, probe.embedded, first=False)
+                found = await self._first_verified(question, rows, call.rules.threshold, probe)
+            return found
+        except TextRefused as error:
+            probe.reason = str(error)
             return None
-        return _first_verified(question, rows, call.rules.threshold, probe)
+        except EmbeddingError:
+            SEMANTIC_SKIPPED.labels("embedding").inc()
+            probe.reason = UNAVAILABLE
+            return None
+        except (psycopg.Error, PoolTimeout) as error:
+            SEMANTIC_SKIPPED.labels("database").inc()
+            self._failures.note("semantic tier skipped", error)
+            probe.reason = UNAVAILABLE
+            return None
+
+    async def survey(self, call: Call) -> list[Neighbour]:
+        """What a lookup would look at, best first. Raises EmbeddingError, psycopg.Error, PoolTimeout."""
+        question = call.request.question or ""
+        found = []
+        for row in await self._search.nearest(call, await self._embedded(question)):
+            guard, reason = verify.check(question, row.prompt, row.similarity) or (None, None)
+            found.append(Neighbour(row.meta["entry_id"], row.prompt, round(row.similarity, 4), guard, reason))
+        return found
+
+    async def stand_in(self, call: Call, probe: Probe) -> Found | None:
+        """For a provider that fails: an answer to the same request, or a verified one, that may be past its time."""
+        accepted_s = call.rules.accept_stale_s
+        if not accepted_s:
+            return None
+        try:
+            rows = await self._search.same_request(call)
+            if not rows and probe.embedded is not None and call.rules.read_semantic and not call.rules.shadow:
+                rows = await self._search.nearest(call, probe.embedded, stale=True)
+        except (psycopg.Error, PoolTimeout) as error:
+            self._failures.note("no stale answer looked for", error)
+            return None
+        rows = [row for row in rows if row.stale_s <= accepted_s]
+        return await self._first_verified(call.request.question or "", rows, call.rules.threshold, Probe())
 
     def store(self, call: Call, probe: Probe, body: bytes, meta: Meta, ttl_s: int) -> None:
         """Stores in the background; a lookup of the same scope waits for it a moment."""
-        question = call.request.question
-        if call.scope is None or question is None or not policy.classify(question).semantic:
-            return
-        task = asyncio.create_task(self._store(call, question, probe, body, meta, ttl_s))
-        pending = self._pending.setdefault(call.scope, set())
+        entry = entry_of(call, body, meta, ttl_s)
+        task = asyncio.create_task(self.keep(call.principal.schema, entry, probe.embedded))
+        pending = self._pending.setdefault(entry.scope, set())
         pending.add(task)
-        task.add_done_callback(lambda done: self._forget(call.scope, done))
+        task.add_done_callback(lambda done: self._forget(entry.scope, done))
+
+    async def keep(self, schema: str, entry: Entry, embedded: Embedded | None = None) -> None:
+        """Writes an entry, with its vector if it may be compared and the embedder can.
+
+        Without one it is found by its exact request only, until gateway.cache.reembedding comes by.
+        """
+        try:
+            if entry.scope and embedded is None:
+                try:
+                    embedded = await self._embedded(entry.prompt)
+                except TextRefused:
+                    entry = entry._replace(scope="")
+                except EmbeddingError:
+                    SEMANTIC_SKIPPED.labels("store").inc()
+            async with self._pool.connection() as connection:
+                await entries.store(connection, schema, entry, embedded if entry.scope else None)
+        except (psycopg.Error, PoolTimeout) as error:
+            self._failures.note("answer not stored", error)
+        except Exception:
+            logger.exception("answer not stored")
+
+    async def _embedded(self, text: str) -> Embedded:
+        """Raises EmbeddingError. A remote embedder's model may be another one after the next await."""
+        return Embedded(await self._embedder.embed(text), self._embedder.name)
 
     async def close(self) -> None:
         """Waits for what is being stored."""
@@ -104,8 +170,8 @@ class SemanticCache:
         if tasks:
             await asyncio.wait(tasks, timeout=5)
 
-    def _forget(self, scope: str | None, task: asyncio.Task[None]) -> None:
-        if scope is not None and (pending := self._pending.get(scope)):
+    def _forget(self, scope: str, task: asyncio.Task[None]) -> None:
+        if pending := self._pending.get(scope):
             pending.discard(task)
             if not pending:
                 del self._pending[scope]
@@ -114,51 +180,63 @@ class SemanticCache:
         if pending := self._pending.get(scope):
             await asyncio.wait(set(pending), timeout=PENDING_WAIT_S)
 
-    async def _nearest(self, call: Call, vector: Vector) -> list[Any]:
-        query = sql.SQL(_LOOKUP).format(entries=table(call.principal.schema, "gateway_cacheentry"))
-        max_age_s = _ANY_AGE_S if call.rules.max_age_s is None else call.rules.max_age_s
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                query, {"vector": _half(vector), "scope": call.scope, "max_age_s": max_age_s, "limit": CANDIDATES}
+    async def _first_verified(self, question: str, rows: list[Row], threshold: float, probe: Probe) -> Found | None:
+        for row in rows:
+            serves = row.similarity >= threshold
+            if row.similarity < min(threshold, NEAR_MISS) or (not serves and probe.near_miss is not None):
+                break
+            reason = await self._refusal(question, row.prompt, row.similarity, serves=serves)
+            if reason is not None:
+                if serves:
+                    probe.reason = probe.reason or reason
+                continue
+            found = Found(
+                bytes(row.answer), Meta.read(row.meta), row.similarity, row.prompt, max(0.0, float(row.stale_s))
             )
-            rows: list[Any] = await cursor.fetchall()
-            return rows
+            if serves:
+                return found
+            probe.near_miss = found
+        return None
 
-    async def _store(self, call: Call, question: str, probe: Probe, body: bytes, meta: Meta, ttl_s: int) -> None:
-        try:
-            vector = probe.vector if probe.vector is not None else await self._embedder.embed(question)
-            query = sql.SQL(_STORE).format(entries=table(call.principal.schema, "gateway_cacheentry"))
-            async with self._pool.connection() as connection:
-                await connection.execute(
-                    query,
-                    {
-                        "id": uuid.UUID(meta.entry_id),
-                        "scope": call.scope,
-                        "fingerprint": call.fingerprint,
-                        "prompt": question,
-                        "vector": _half(vector),
-                        "answer": body,
-                        "meta": Jsonb(meta._asdict()),
-                        "created_at": meta.created_at,
-                        "ttl_s": ttl_s,
-                    },
-                )
-        except (EmbeddingError, psycopg.Error, PoolTimeout) as error:
-            logger.warning("answer not stored in the semantic tier: %s", error)
-        except Exception:
-            logger.exception("answer not stored in the semantic tier")
+    async def _refusal(self, question: str, prompt: str, similarity: float, *, serves: bool) -> str | None:
+        refusal = verify.check(question, prompt, similarity)
+        if refusal is not None:
+            return refusal.reason
+        if serves and self.second_reader is not None and question != prompt:
+            return await self.second_reader.differs(question, prompt)
+        return None
 
 
-def _half(vector: Vector) -> HalfVector:
-    return HalfVector(vector.astype(np.float16))
+def entry_of(call: Call, body: bytes, meta: Meta, ttl_s: int) -> Entry:
+    """What is kept of this answer to this call."""
+    question = call.request.question
+    semantic = call.scope is not None and question is not None and policy.classify(question, call.rules.own).semantic
+    return Entry(
+        scope=call.scope if semantic and call.scope else "",
+        fingerprint=call.fingerprint,
+        namespace=call.rules.namespace,
+        tags=call.rules.tags,
+        end_user=call.end_user,
+        model=call.request.model,
+        # Postgres keeps no zero byte in a text.
+        prompt=(question or "").replace("\0", ""),
+        answer=body,
+        meta=meta,
+        ttl_s=ttl_s,
+        stale_s=call.rules.keep_stale_s,
+    )
 
 
-def _first_verified(question: str, rows: list[Any], threshold: float, probe: Probe) -> Found | None:
-    for prompt, answer, meta, similarity in rows:
-        if similarity < threshold:
-            break
-        refusal = verify.check(question, prompt)
-        if refusal is None:
-            return Found(bytes(answer), Meta.read(meta), similarity, prompt)
-        probe.reason = probe.reason or refusal.reason
-    return None
+class _Failures:
+    """One line a while, however many requests go without the tier."""
+
+    def __init__(self) -> None:
+        self._unsaid = 0
+        self._silent_until = 0.0
+
+    def note(self, what: str, error: Exception) -> None:
+        self._unsaid += 1
+        now = time.monotonic()
+        if now >= self._silent_until:
+            logger.warning("%s (%d times): %s", what, self._unsaid, error)
+            self._unsaid, self._silent_until = 0, now + LOG_EVERY_S

@@ -201,3 +201,19 @@ def test_no_credential_is_shown(server: str, fake: Workspace) -> None:
         fake.tenant, name="other", kind="openai", api_key="sk-hidden", base_url="https://a.example"
     )
     assert "sk-" not in str(explain(server, fake.key, "other/gpt-4o"))
+
+
+def test_it_shows_which_answers_are_near_and_what_speaks_against_them(server: str, alice: Workspace) -> None:
+    kept = chat(server, alice.key, "gpt-4o-mini", "Which trains go from Bern to Basel?")
+    near: list[dict[str, Any]] = []
+    until = time.monotonic() + 5
+    while not near:
+        assert time.monotonic() < until
+        asked = "Which trains go from Basel to Bern?"
+        near = explain(server, alice.key, "gpt-4o-mini", asked)["cache"]["semantic"]["nearest"]
+    (only,) = near
+    assert only["entry_id"] == kept.headers["x-nexus-cache-id"]
+    assert only["prompt"] == "Which trains go from Bern to Basel?"
+    assert only["similarity"] > 0.9
+    assert only["guard"]
+    assert only["reason"]

@@ -103,5 +103,5 @@ def test_an_unreadable_entry_makes_the_hit_malformed(meta: bytes) -> None:
 def test_every_field_has_a_checked_type() -> None:
     from analytics.events import _TYPES
 
-    money = {"cost_usd", "saved_usd"}
+    money = {"cost_usd", "saved_usd", "shadow_saved_usd"}
     assert {field.name for field in dataclasses.fields(UsageEvent)} == set(_TYPES) | money

@@ -20,7 +20,7 @@ def request(**changes: Any) -> Any:
 
 def digests(namespace: str = "", ways: Any = WAYS, **changes: Any) -> tuple[str, str | None]:
     asked = request(**changes)
-    return fingerprint.fingerprint(asked, ways, namespace), fingerprint.scope(asked, ways, namespace, "minilm")
+    return fingerprint.fingerprint(asked, ways, namespace), fingerprint.scope(asked, ways, namespace)
 
 
 def test_every_field_of_the_sdk_has_been_decided_on() -> None:

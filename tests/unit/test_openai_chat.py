@@ -210,7 +210,7 @@ def test_whatever_comes_is_read_or_refused(request_: dict[str, Any]) -> None:
         assert error.message
         return
     assert fingerprint.fingerprint(request, WAYS, "")
-    fingerprint.scope(request, WAYS, "", "minilm")
+    fingerprint.scope(request, WAYS, "")
 
 
 @settings(max_examples=200, deadline=None)
