@@ -1,4 +1,4 @@
-"""Celery's part of the data plane: letting expired answers go."""
+"""Celery's part of the data plane: letting expired answers go; judging samples, and what verdicts lead to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from celery import shared_task
 from django.db import close_old_connections, connection
 from psycopg import sql
 
+from gateway.cache import learning, rounds, tuning
 from tenants.db import table
 from tenants.models import Tenant
 
 PURGE_BATCH = 1_000
+# An old question is no evidence of how the cache does now.
+WAITING_DAYS = 7
 
 
 @shared_task
@@ -20,13 +23,64 @@ def purge_cache() -> int:
 
 
 def _purge(schema: str) -> int:
+    """Vectors have their end themselves: those of entries that were replaced at the same moment go here, too."""
+    return sum(_delete(table(schema, name)) for name in ("gateway_cacheentry", "gateway_cachevector"))
+
+
+def _delete(ending: sql.Identifier) -> int:
     query = sql.SQL(
-        "DELETE FROM {0} WHERE id IN (SELECT id FROM {0} WHERE expires_at <= now() ORDER BY expires_at LIMIT {1})"
-    ).format(table(schema, "gateway_cacheentry"), sql.Literal(PURGE_BATCH))
+        "DELETE FROM {0} WHERE id IN (SELECT id FROM {0} WHERE stale_until <= now() ORDER BY stale_until LIMIT {1})"
+    ).format(ending, sql.Literal(PURGE_BATCH))
     deleted = 0
     while True:
         with connection.cursor() as cursor:
             cursor.execute(query)
+            gone: int = cursor.rowcount
+            deleted += gone
+            if gone < PURGE_BATCH:
+                return deleted
+
+
+@shared_task
+def judge_samples() -> int:
+    """Has samples judged, and thresholds tuned, wherever there is something to do; for how many tenants there was."""
+    close_old_connections()
+    with rounds.alone() as alone:
+        return rounds.go_round() if alone else 0
+
+
+@shared_task
+def tune_cache(tenant_id: int) -> None:
+    """Makes the threshold what the verdicts of now say."""
+    close_old_connections()
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    if tenant is not None:
+        tuning.tune(tenant)
+
+
+@shared_task
+def purge_verdicts() -> int:
+    """Deletes what customers asked and were told, once its verdict has faded, or when nobody came to judge it."""
+    close_old_connections()
+    return sum(
+        _purge_verdicts(schema) for schema in Tenant.objects.order_by("pk").values_list("schema_name", flat=True)
+    )
+
+
+def _purge_verdicts(schema: str) -> int:
+    query = sql.SQL(
+        """
+        DELETE FROM {0} WHERE ctid IN (
+            SELECT ctid FROM {0} WHERE at < now() - make_interval(days => %s)
+                OR "right" IS NULL AND judged_at IS NULL AND at < now() - make_interval(days => %s)
+            LIMIT {1}
+        )
+        """
+    ).format(table(schema, "gateway_verdict"), sql.Literal(PURGE_BATCH))
+    deleted = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(query, (learning.KEPT_DAYS, WAITING_DAYS))
             gone: int = cursor.rowcount
             deleted += gone
             if gone < PURGE_BATCH:
