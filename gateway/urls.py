@@ -6,6 +6,14 @@ from __future__ import annotations
 from django.urls import path
 
 from gateway import explain, views
+from gateway.api.cache_entries import EntriesView, EntryView, PinView, UnpinView
+from gateway.api.cache_feedback import CacheFeedbackView
+from gateway.api.cache_hits import CacheHitView
+from gateway.api.cache_invalidation import InvalidationView
+from gateway.api.cache_policy import PolicyResetView, PolicyView
+from gateway.api.cache_settings import CacheSettingsView
+from gateway.api.cache_stats import AdminCacheStatsView, CacheStatsView
+from gateway.api.cache_transfer import CacheExportView, CacheImportView
 from gateway.api.calls import CallSettingsView
 from gateway.api.providers import ProvidersView, ProviderView
 from gateway.api.results import ResultsView
@@ -35,6 +43,20 @@ urlpatterns = [
     path("v1/models", views.ModelsView.as_view()),
     path("v1/models/<path:model>", views.ModelsView.as_view()),
     path("v1/usage", views.UsageView.as_view()),
+    path("v1/cache/<str:id>", CacheHitView.as_view()),
+    path("v1/cache/<str:id>/feedback", CacheFeedbackView.as_view()),
+    path("api/cache/settings", CacheSettingsView.as_view()),
+    path("api/cache/entries", EntriesView.as_view()),
+    path("api/cache/entries/<str:id>", EntryView.as_view()),
+    path("api/cache/entries/<str:id>/pin", PinView.as_view()),
+    path("api/cache/entries/<str:id>/unpin", UnpinView.as_view()),
+    path("api/cache/invalidate", InvalidationView.as_view()),
+    path("api/cache/import", CacheImportView.as_view()),
+    path("api/cache/export", CacheExportView.as_view()),
+    path("api/cache/policy", PolicyView.as_view()),
+    path("api/cache/policy/reset", PolicyResetView.as_view()),
+    path("api/cache/stats", CacheStatsView.as_view()),
+    path("api/admin/cache/stats", AdminCacheStatsView.as_view()),
     path("api/providers", ProvidersView.as_view()),
     path("api/providers/<slug:name>", ProviderView.as_view()),
     path("api/providers/<slug:name>/test", TrialView.as_view()),

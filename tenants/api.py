@@ -97,7 +97,7 @@ def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     if not isinstance(error, APIException):
         logger.exception("%s failed", context["request"].path, exc_info=error)
         return _error(500, "Something went wrong here, not with the request.", "server_error", "internal_error")
-    path, message = _first(error.detail)
+    path, message = first_error(error.detail)
     param = path.removeprefix(".") or None
     code = error.get_codes() if isinstance(error.detail, str) else "invalid_request"
     kind = _TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
@@ -107,17 +107,17 @@ def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
 _TYPES = {403: "permission_error", 429: "rate_limit_error"}
 
 
-def _first(detail: Any) -> tuple[str, str]:
+def first_error(detail: Any) -> tuple[str, str]:
     """The first field that is wrong, such as `.targets[1].weight`, and why."""
     if isinstance(detail, dict):
         name, inner = next(item for item in detail.items() if item[1])
-        path, message = _first(inner)
+        path, message = first_error(inner)
         if name == "non_field_errors":
             return path, message
         return (f"[{name}]" if isinstance(name, int) else f".{name}") + path, message
     if isinstance(detail, list):
         at, inner = next((at, inner) for at, inner in enumerate(detail) if inner)
-        path, message = _first(inner)
+        path, message = first_error(inner)
         # A list of texts says what is wrong with one field, a list of objects which of its items it is.
         return (path if isinstance(inner, str) else f"[{at}]{path}"), message
     return "", str(detail)

@@ -43,8 +43,8 @@ end
 if ARGV[3] ~= '' then
     redis.call('XADD', KEYS[4], '*', 'e', ARGV[3])
 end
--- Without the answer when it waited in a file while Redis was away.
-if call.l and ARGV[5] then
+-- Without the answer when it waited in a file while Redis was away; never in the place of one that people have pinned.
+if call.l and ARGV[5] and redis.call('HEXISTS', KEYS[6], 'p') == 0 then
     redis.call('HSET', KEYS[6], 'm', ARGV[4], 'b', ARGV[5])
     redis.call('EXPIRE', KEYS[6], call.l)
 end

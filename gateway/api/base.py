@@ -11,7 +11,9 @@ from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.views import APIView
 
+from gateway.errors import InvalidRequest
 from tenants import addresses, audit, revocations
+from tenants.api import first_error
 from tenants.authentication import KeyAuthentication, MayManage
 from tenants.bodies import JsonParser
 from tenants.db import schema_of
@@ -23,10 +25,15 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
+class Unavailable(APIException):
+    status_code = 503
+    default_code = "service_unavailable"
+
+
 class ManagementView(APIView):
     authentication_classes = (KeyAuthentication,)
     permission_classes = (MayManage,)
-    parser_classes = (JsonParser,)
+    parser_classes: tuple[type[JsonParser], ...] = (JsonParser,)
 
     @property
     def key(self) -> ApiKey:
@@ -70,6 +77,16 @@ class ManagementView(APIView):
 def read(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     """What was sent, checked. Raises ValidationError."""
     serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
+
+
+def checked(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """The same for views of the data plane. Raises InvalidRequest."""
+    if not serializer.is_valid():
+        path, message = first_error(serializer.errors)
+        param = path.removeprefix(".") or None
+        raise InvalidRequest(f"`{param}`: {message}" if param else message, param=param)
     values: dict[str, Any] = serializer.validated_data
     return values
 

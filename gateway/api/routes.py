@@ -12,8 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway.api.base import Conflict, ManagementView, listed, missing, printable, read
+from gateway.api.cache_settings import MIN_THRESHOLD
+from gateway.cache.rules import LONGEST_S
 from gateway.models import Provider, Route, Target
-from tenants.bodies import Body
+from tenants.bodies import Body, Number
 
 MAX_ROUTES, MAX_TARGETS = 500, 20
 
@@ -31,6 +33,16 @@ class TargetBody(Body):
     tier = serializers.ChoiceField(Target.Tier.choices, default="", allow_blank=True)
 
 
+class RouteCacheBody(Body):
+    """What is left out, or null, is as in the workspace's cache settings."""
+
+    exact = serializers.BooleanField(required=False, allow_null=True)
+    semantic = serializers.BooleanField(required=False, allow_null=True)
+    shadow = serializers.BooleanField(required=False, allow_null=True)
+    threshold = Number(min_value=MIN_THRESHOLD, max_value=1, required=False, allow_null=True)
+    ttl_s = serializers.IntegerField(min_value=0, max_value=LONGEST_S, required=False, allow_null=True)
+
+
 class RouteBody(Body):
     model = serializers.CharField(max_length=120, validators=[printable], help_text="The name that apps ask for.")
     strategy = serializers.ChoiceField(Route.Strategy.choices, default=Route.Strategy.FALLBACK)
@@ -42,6 +54,7 @@ class RouteBody(Body):
         help_text="Ask the next target, too, when the first has not begun to answer by then; null: never.",
     )
     targets = TargetBody(many=True, allow_empty=False, max_length=MAX_TARGETS)
+    cache = RouteCacheBody(required=False, default=dict, help_text="Cache settings that are others for this route.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         targets = attrs["targets"]
@@ -80,6 +93,7 @@ def shown(route: Route) -> dict[str, Any]:
             }
             for target in route.targets.all()
         ],
+        "cache": route.cache,
     }
 
 
@@ -114,7 +128,7 @@ class RouteView(ManagementView):
 
     @extend_schema(operation_id="replace_route", request=RouteBody, responses=RouteBody)
     def put(self, request: Request, model: str) -> Response:
-        """Strategy, hedge and targets, all of them. `model` may be left out; it cannot be changed."""
+        """Strategy, hedge, targets and cache, all of them. `model` may be left out; it cannot be changed."""
         body = request.data
         values = read(RouteBody(data={"model": model, **body} if isinstance(body, dict) else body))
         if values["model"] != model:
@@ -155,6 +169,7 @@ def _save(route: Route, values: dict[str, Any]) -> dict[str, Any]:
             why = f"There is no provider “{target['provider']}” here."
             raise ValidationError({"targets": {at: {"provider": [why]}}})
     route.strategy, route.hedge_after_ms = values["strategy"], values["hedge_after_ms"]
+    route.cache = {name: value for name, value in values["cache"].items() if value is not None}
     route.save()
     route.targets.all().delete()
     Target.objects.bulk_create(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from analytics.events import OUTCOMES
 from gateway import passthrough
+from gateway.cache.rules import MAX_TAGS, MODES
 from gateway.openapi.shapes import Schema, fields, named, number, ref, text, whole
 from tenants.authentication import KEY
 
@@ -19,10 +20,15 @@ _REQUEST_ID = text("1 to 128 printable characters; else one is made.")
 _CACHING: dict[str, Schema] = {
     "Cache-Control": text(
         "`no-store`: leave the cache alone. `no-cache`: do not look, but keep the answer. `max-age=N`: nothing older"
-        " than N seconds. `only-if-cached`: 504 rather than a provider.",
+        " than N seconds. `only-if-cached`: 504 rather than a provider. `stale-if-error=N`: when the provider fails, an"
+        " answer up to N seconds past its time.",
         example="max-age=3600",
     ),
-    "X-Nexus-Cache": named("off", "exact", "semantic", description="Which tiers may answer."),
+    "X-Nexus-Cache": named(
+        *MODES, description="Which tiers may answer; `shadow`: the semantic one only looks and reports."
+    ),
+    "X-Nexus-Cache-TTL": text("Seconds that this answer is kept, if the workspace allows it.", pattern="^[0-9]+$"),
+    "X-Nexus-Cache-Tags": text(f"Up to {MAX_TAGS} tags with commas between them, to take answers away by."),
     "X-Nexus-Cache-Namespace": text(
         "A cache of its own within the workspace.", minLength=1, maxLength=64, pattern=_PRINTABLE
     ),
@@ -41,6 +47,8 @@ _ANSWERED: dict[str, Schema] = {
     "Age": whole(0, description="Seconds since a cached answer was made."),
     "X-Nexus-Cache-Id": text("The entry that answered, or that this answer became."),
     "X-Nexus-Similarity": number(0, 1),
+    "X-Nexus-Stale": named("1", description="Past its time, in place of a provider that failed."),
+    "X-Nexus-Cache-Reason": text("Why the semantic tier found nothing."),
     "X-Nexus-Coalesced": named("1", description="Shared the answer of an identical call under way."),
     "X-Nexus-Provider": text(),
     "X-Nexus-Model": text(),

@@ -4,6 +4,7 @@ be refused.
 
 from __future__ import annotations
 
+from gateway.dialects.chat_fields import MAX_MODEL_CHARACTERS
 from gateway.dialects.openai_chat import MAX_MESSAGES
 from gateway.dialects.openai_embeddings import MAX_INPUTS, MAX_TOKEN
 from gateway.openapi.shapes import (
@@ -20,7 +21,11 @@ from gateway.openapi.shapes import (
     whole,
 )
 
-MODEL = text("A model, a route of the workspace, or `auto`. Printable characters only.", minLength=1, maxLength=120)
+MODEL = text(
+    "A model, a route of the workspace, or `auto`. Printable characters only.",
+    minLength=1,
+    maxLength=MAX_MODEL_CHARACTERS,
+)
 _TOKENS = whole(1, 10_000_000, "How long the answer may become.")
 _STREAM = boolean("Server-sent events as the answer is made.")
 _NAME = text(minLength=1)

@@ -1,0 +1,203 @@
+"""Takes kept answers away: by tag, namespace, entry, end user, model or meaning, or all of them.
+
+By meaning nobody knows beforehand what goes: a preview shows it, and only what it showed can be taken away.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from asgiref.sync import async_to_sync
+from django.core import signing
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway import runtime
+from gateway.api.base import ManagementView, Unavailable, read
+from gateway.api.cache_entries import EntrySerializer, id_of, listing, shown
+from gateway.cache import exact, meaning, removal
+from gateway.cache.embedding.base import EmbeddingError, TextRefused
+from gateway.cache.fingerprint import end_user_digest
+from gateway.models import CacheEntry
+from tenants.bodies import Body, Number
+from tenants.db import schema_of
+
+SAMPLES = 20
+TOKEN_S = 600
+# Of 40 topics of a bank's questions, named in a few words, 81 % of their own questions are as similar, 3 % of others.
+SIMILARITY = 0.45
+_TOKEN_SALT = "gateway.cache.invalidation"
+# One of these says which.
+WHICH = ("tag", "namespace", "entry", "end_user", "model", "all", "meaning")
+
+
+class InvalidationBody(Body):
+    tag = serializers.CharField(max_length=64, required=False)
+    namespace = serializers.CharField(max_length=64, allow_blank=True, required=False, help_text="Empty: of none.")
+    entry = serializers.CharField(max_length=64, required=False, help_text="As in X-Nexus-Cache-Id.")
+    end_user = serializers.CharField(
+        max_length=10_000, trim_whitespace=False, required=False, help_text="As the app names it in its requests."
+    )
+    model = serializers.CharField(max_length=120, required=False, help_text="As apps ask for it.")
+    all = serializers.BooleanField(required=False)
+    meaning = serializers.CharField(max_length=400, required=False, help_text="As “everything about refunds”.")
+    similarity = Number(min_value=0.2, max_value=1, default=SIMILARITY, help_text="Of question and meaning, at least.")
+    pinned = serializers.BooleanField(default=False, help_text="Pinned answers, too.")
+    preview = serializers.BooleanField(required=False, help_text="Only say which. By meaning it is the default.")
+    token = serializers.CharField(
+        max_length=200_000, required=False, help_text="Of the preview: by meaning, exactly what it showed goes."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        which = [name for name in WHICH if name in attrs]
+        if len(which) != 1:
+            raise ValidationError(f"Send exactly one of {', '.join(WHICH)}; there is {' and '.join(which) or 'none'}.")
+        if attrs.get("all") is False:
+            raise ValidationError({"all": "It can only be true."})
+        if "token" in attrs and "meaning" not in attrs:
+            raise ValidationError({"token": "Only what goes by meaning has one."})
+        by_meaning = "meaning" in attrs
+        attrs.setdefault("preview", by_meaning and "token" not in attrs)
+        if by_meaning and not attrs["preview"] and "token" not in attrs:
+            raise ValidationError(
+                {"token": "By meaning, ask for a preview first, and send its token with the same meaning."}
+            )
+        return attrs
+
+
+class SampleSerializer(EntrySerializer):
+    similarity = serializers.FloatField(
+        allow_null=True,
+        help_text="To the meaning; less than asked for where all its words are there. Null: nothing to compare.",
+    )
+
+
+class InvalidationSerializer(serializers.Serializer[Any]):
+    object = serializers.CharField()
+    preview = serializers.BooleanField()
+    count = serializers.IntegerField(help_text="How many go, or went.")
+    kept_pinned = serializers.IntegerField(help_text="Pinned ones that stay, because `pinned` was not sent.")
+    samples = SampleSerializer(many=True, help_text=f"Of a preview, up to {SAMPLES}.")
+    token = serializers.CharField(allow_null=True, help_text=f"Of a preview by meaning: good for {TOKEN_S // 60} min.")
+
+
+class InvalidationView(ManagementView):
+    """Takes kept answers away. Pinned ones stay unless `pinned` says otherwise."""
+
+    @extend_schema(operation_id="invalidate_cache", request=InvalidationBody, responses=InvalidationSerializer)
+    def post(self, request: Request) -> Response:
+        """Answers under way are kept when they come, and repeated Idempotency-Keys get the answer they had."""
+        body = read(InvalidationBody(data=request.data))
+        found: dict[uuid.UUID, float | None] | None = None
+        if "meaning" in body and body["preview"]:
+            found = self._by_meaning(body)
+        elif "meaning" in body:
+            found = dict.fromkeys(self._read_token(body))
+        with schema_of(self.key.tenant):
+            matching = CacheEntry.objects.filter(pk__in=found) if found is not None else _matching(body)
+            going = matching if body["pinned"] else matching.filter(pinned=False)
+            kept_pinned = 0 if body["pinned"] else matching.filter(pinned=True).count()
+            answer = {"object": "cache.invalidation", "preview": body["preview"], "kept_pinned": kept_pinned}
+            if body["preview"]:
+                answer |= {"count": going.count(), "samples": _samples(going, found), "token": None}
+                if found is not None:
+                    answer["token"] = self._write_token(body, list(going.values_list("pk", flat=True)))
+            else:
+                answer |= {"count": self._remove(body, going), "samples": [], "token": None}
+        return Response(answer)
+
+    def _remove(self, body: dict[str, Any], going: QuerySet[CacheEntry]) -> int:
+        """What went is in the audit log, also where it was cut off."""
+        tenant, count = self.key.tenant, 0
+        try:
+            if "all" in body:
+                exact.forget_all(tenant.pk, pinned=body["pinned"])
+            for gone in removal.remove(tenant, going):
+                count += gone
+        except redis.RedisError as error:
+            raise Unavailable(f"The cache cannot be reached right now; {count:,} are gone. Try again.") from error
+        finally:
+            which = next(name for name in WHICH if name in body)
+            # An end user's name is not written down.
+            value = end_user_digest(body[which]) if which == "end_user" else body[which]
+            self.record("cache.invalidated", which, after={which: value, "pinned": body["pinned"], "count": count})
+        return count
+
+    def _by_meaning(self, body: dict[str, Any]) -> dict[uuid.UUID, float | None]:
+        try:
+            phrase = async_to_sync(_phrase)(body["meaning"])
+        except TextRefused as error:
+            raise ValidationError({"meaning": f"The embedding model cannot read this: {error}"}) from error
+        except EmbeddingError as error:
+            raise Unavailable(f"Meanings cannot be compared right now, try again: {error}") from error
+        tenant = self.key.tenant
+        with schema_of(tenant):
+            found = dict(meaning.find(tenant.schema_name, phrase, body["similarity"]))
+        if len(found) > meaning.MOST:
+            raise ValidationError(
+                {
+                    "meaning": f"More than {meaning.MOST:,} entries are about this. Say it more narrowly, send a higher"
+                    " `similarity`, or invalidate by tag or namespace."
+                }
+            )
+        return found
+
+    def _write_token(self, body: dict[str, Any], ids: Sequence[uuid.UUID]) -> str:
+        packed = base64.b64encode(b"".join(each.bytes for each in ids)).decode()
+        return signing.dumps([self.key.tenant_id, body["meaning"], packed], salt=_TOKEN_SALT)
+
+    def _read_token(self, body: dict[str, Any]) -> list[uuid.UUID]:
+        """Those of the preview. Raises ValidationError."""
+        try:
+            tenant_id, phrase, packed = signing.loads(body["token"], salt=_TOKEN_SALT, max_age=TOKEN_S)
+        except signing.SignatureExpired:
+            raise ValidationError(
+                {"token": f"It was good for {TOKEN_S // 60} minutes. Ask for a preview again."}
+            ) from None
+        except signing.BadSignature:
+            raise ValidationError({"token": "It is no token of a preview."}) from None
+        if (tenant_id, phrase) != (self.key.tenant_id, body["meaning"]):
+            raise ValidationError({"token": "It belongs to a preview of another meaning."})
+        ids = base64.b64decode(packed)
+        return [uuid.UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16)]
+
+
+async def _phrase(text: str) -> meaning.Phrase:
+    gateway = await runtime.current()
+    return await meaning.read(gateway.embedder, text)
+
+
+def _matching(body: dict[str, Any]) -> QuerySet[CacheEntry]:
+    if "all" in body:
+        return CacheEntry.objects.all()
+    if "tag" in body:
+        return CacheEntry.objects.filter(tags__contains=[body["tag"]])
+    if "end_user" in body:
+        return CacheEntry.objects.filter(end_user=end_user_digest(body["end_user"]))
+    if "entry" in body:
+        entry_id = id_of(body["entry"])
+        return CacheEntry.objects.filter(pk=entry_id) if entry_id else CacheEntry.objects.none()
+    name = "model" if "model" in body else "namespace"
+    return CacheEntry.objects.filter(**{name: body[name]})
+
+
+def _samples(going: QuerySet[CacheEntry], found: dict[uuid.UUID, float | None] | None) -> list[dict[str, Any]]:
+    """By meaning the most similar, else the newest."""
+    if found is None:
+        return [{**shown(entry), "similarity": None} for entry in listing(going).order_by("-created_at")[:SAMPLES]]
+    places = {entry_id: place for place, entry_id in enumerate(found)}
+    first = sorted(going.values_list("pk", flat=True), key=places.__getitem__)[:SAMPLES]
+    entries = listing(going).in_bulk(first)
+    return [{**shown(entries[each]), "similarity": _rounded(found[each])} for each in first if each in entries]
+
+
+def _rounded(similarity: float | None) -> float | None:
+    return None if similarity is None else round(similarity, 4)

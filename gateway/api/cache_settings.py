@@ -1,0 +1,131 @@
+"""The workspace's cache policy: which tiers answer, for how long, at which similarity, and its own words."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.api.base import ManagementView, printable, read
+from gateway.cache import judging
+from gateway.cache.policy import CLASSES, OWN_WORD
+from gateway.cache.rules import LONGEST_S
+from gateway.errors import ModelNotFound
+from gateway.models import CacheSettings
+from tenants.bodies import Body, Number
+
+# Below, similarity says nothing.
+MIN_THRESHOLD = 0.5
+MAX_RULES, MAX_WORDS, MAX_CHARACTERS = 100, 8, 200
+_LAST_WORD = re.compile(rf"{OWN_WORD.pattern}\*?")
+
+
+class RuleBody(Body):
+    words = serializers.CharField(
+        max_length=MAX_CHARACTERS, help_text="Words in a row, as “refund status*”: a last * stands for any ending."
+    )
+    kind = serializers.ChoiceField(sorted(CLASSES), help_text="How questions with these words are kept.")
+    ttl_s = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_S, allow_null=True, default=None, help_text="Null: as usual for the kind."
+    )
+
+    def validate_words(self, value: str) -> str:
+        """In the form in which questions are read."""
+        *first, last = words = value.lower().split()
+        if len(words) > MAX_WORDS:
+            raise serializers.ValidationError(f"Up to {MAX_WORDS} words.")
+        for word in words:
+            if not (_LAST_WORD if word is last else OWN_WORD).fullmatch(word):
+                raise serializers.ValidationError(
+                    f"“{word}” is no word here: letters and digits only, and a * at the end of the last word at most."
+                    " What stands between letters parts two words: what's is “what s”."
+                )
+        return " ".join((*first, last))
+
+
+class Usd(Number):
+    """Whole cents."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return Decimal(str(super().to_internal_value(data))).quantize(Decimal("0.01"))
+
+
+class CacheSettingsBody(Body):
+    exact = serializers.BooleanField(required=False, help_text="The same request gets the same answer.")
+    semantic = serializers.BooleanField(required=False, help_text="A question that means the same gets it, too.")
+    shadow = serializers.BooleanField(
+        required=False, help_text="The semantic tier looks and reports, and does not answer."
+    )
+    threshold = Number(min_value=MIN_THRESHOLD, max_value=1, required=False, help_text="Least similarity.")
+    ttl_s = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_S, required=False, help_text="Longest time an answer is kept."
+    )
+    stale_if_error_s = serializers.IntegerField(
+        min_value=0,
+        max_value=LONGEST_S,
+        required=False,
+        help_text="This long after that, it may stand in for a provider that fails.",
+    )
+    per_end_user = serializers.BooleanField(
+        required=False, help_text="One end user's answers are not given to another; requests that name none get none."
+    )
+    rules = RuleBody(many=True, required=False, max_length=MAX_RULES, help_text="The first that fits decides.")
+    wrong_budget = Number(
+        min_value=0.001, max_value=0.5, required=False, help_text="Wrong answers among semantic hits, at most."
+    )
+    learn = serializers.BooleanField(
+        required=False, help_text="Verdicts move the threshold, and may switch the tier off."
+    )
+    judge_model = serializers.CharField(
+        max_length=120,
+        allow_blank=True,
+        required=False,
+        validators=[printable],
+        help_text="Of a provider of the workspace's own; empty: nobody judges.",
+    )
+    judge_budget_usd = Usd(min_value=0, max_value=1_000_000, required=False, help_text="A calendar month.")
+
+
+def shown(row: CacheSettings) -> dict[str, Any]:
+    return dict(CacheSettingsBody(row).data)
+
+
+class CacheSettingsView(ManagementView):
+    """What the cache may do for all requests that do not ask for less."""
+
+    @extend_schema(operation_id="read_cache_settings", responses=CacheSettingsBody)
+    def get(self, request: Request) -> Response:
+        with self.reading():
+            return Response(shown(_row()))
+
+    @extend_schema(operation_id="change_cache_settings", request=CacheSettingsBody, responses=CacheSettingsBody)
+    def patch(self, request: Request) -> Response:
+        """What is sent is changed; `rules` are replaced as a whole."""
+        values = read(CacheSettingsBody(data=request.data))
+        with self.changing():
+            if values.get("judge_model"):
+                self._check_judge(values["judge_model"])
+            row = _row()
+            before = shown(row)
+            for name, value in values.items():
+                setattr(row, name, value)
+            row.save()
+            after = shown(row)
+            self.record("cache_settings.changed", "cache settings", before=before, after=after)
+        return Response(after)
+
+    def _check_judge(self, model: str) -> None:
+        try:
+            judging.check_model(self.key.tenant, model)
+        except ModelNotFound as error:
+            raise serializers.ValidationError({"judge_model": error.message}) from error
+
+
+def _row() -> CacheSettings:
+    """The tenant's, or the defaults."""
+    return CacheSettings.objects.first() or CacheSettings()
