@@ -20,7 +20,7 @@ import redis
 
 from gateway.cache.embedding import build
 from nexus import stack
-from nexus.bench import floors, hotspots, load, report, rounds, servers
+from nexus.bench import floors, hotspots, load, report, rounds, servers, vectors
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
 from nexus.checks import hermetic, throwaway_instance
@@ -42,6 +42,7 @@ class Options(argparse.Namespace):
     soak: int
     only: str
     profile: bool
+    vectors: int
 
 
 def parse(arguments: list[str]) -> Options:
@@ -52,11 +53,18 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--only", default="", metavar="MODE", help="measure modes whose name begins so: “stream”")
     parser.add_argument("--profile", action="store_true", help="then say where each mode's time goes")
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="then send N requests, and watch memory")
+    parser.add_argument(
+        "--vectors",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead, search among N vectors in Postgres (docs/vectors.md)",
+    )
     options = parser.parse_args(arguments, namespace=Options())
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
-    if options.rounds < 1 or options.seconds <= 0 or options.soak < 0:
-        parser.error("--rounds, --seconds and --soak take positive numbers.")
+    if options.rounds < 1 or options.seconds <= 0 or options.soak < 0 or options.vectors < 0:
+        parser.error("--rounds, --seconds, --soak and --vectors take positive numbers.")
     return options
 
 
@@ -148,7 +156,7 @@ def main(arguments: list[str]) -> int:
     try:
         with throwaway_instance(var_folder().resolve()) as instance:
             require_disk(instance.var, NEEDS_MB)
-            asyncio.run(measure(options, instance))
+            asyncio.run(vectors.run(instance, options.vectors) if options.vectors else measure(options, instance))
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         return 1
