@@ -60,9 +60,10 @@ _MANNER = re.compile(
     r"|\b(?:step by step|as a (?:table|list|joke|poem|song|rap|haiku|story))\b"
     r"|\blike (?:i'm|i am|a) (?:five|5|child|pirate)\b"
 )
+# Lengths are bounded, so that a word of thousands of letters is read once.
 _ADDRESS = re.compile(
-    r"https?://[^\s)>\]]+|www\.[^\s)>\]]+|[\w.+-]+@[\w-]+\.[\w.-]+"
-    r"|\b[\w-]+\.(?:com|net|org|io|co|info|biz|xyz|app|dev|ru|cn|me|link|site|online|top)\b(?:/\S*)?"
+    r"https?://[^\s)>\]]+|www\.[^\s)>\]]+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,63}"
+    r"|(?<![\w-])[\w-]{1,63}\.(?:com|net|org|io|co|info|biz|xyz|app|dev|ru|cn|me|link|site|online|top)\b(?:/\S*)?"
 )
 # “Question: …”, “Hi team: …”.
 _HEADING = frozenset(map(stem_of, "ask dear hello help hey hi issue problem q query question quick team".split()))
@@ -71,7 +72,7 @@ _HEADING = frozenset(map(stem_of, "ask dear hello help hey hi issue problem q qu
 def instructions_differ(a: Text, b: Text) -> str | None:
     """Only one of them says how it is to be answered, or says something that the other does not know of."""
     said = _only_in(a, b) or _only_in(b, a)
-    return said and f"only one of them says “{said}”"
+    return said and f'only one of them says "{said}"'
 
 
 def _only_in(here: Text, there: Text) -> str | None:
