@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 from pgvector import HalfVector
 from psycopg import AsyncConnection, sql
 from psycopg.types.json import Jsonb
@@ -51,6 +53,7 @@ _COLUMNS = (
     "id", "scope", "fingerprint", "namespace", "tags", "end_user", "model", "prompt", "embedder", "answer", "meta",
     "pinned", "created_at", "expires_at", "stale_until",
 )  # fmt: skip
+_UPDATES = sql.SQL(", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "fingerprint"))
 # Another answer to the same request takes the entry's place, unless people have put it there.
 _STORE = """
 WITH entry AS (
@@ -70,9 +73,49 @@ FROM entry
 """
 
 
+# Many in one parameter, since each parameter costs as much as a row.
+_STORE_MANY = """
+WITH given AS (
+    SELECT * FROM json_to_recordset(%s::json) AS given (
+        id uuid, scope text, fingerprint text, namespace text, tags text[], end_user text, model text, prompt text,
+        embedder text, answer text, meta jsonb, pinned boolean, created_at timestamptz, expires_at timestamptz,
+        stale_until timestamptz)
+), entry AS (
+    INSERT INTO {entries} AS kept ({columns}, hits, saved_usd)
+    SELECT {given}, 0, 0 FROM given ORDER BY fingerprint
+    ON CONFLICT (fingerprint) DO UPDATE SET {updates} WHERE NOT kept.pinned OR excluded.pinned
+    RETURNING fingerprint
+)
+DELETE FROM {vectors} WHERE entry_id IN (
+    SELECT id FROM {entries} WHERE fingerprint IN (SELECT fingerprint FROM entry))
+"""
+
+
+async def store_many(connection: AsyncConnection[Any], schema: str, some: Iterable[Entry]) -> None:
+    """Entries that are never compared, of different fingerprints. Raises psycopg.Error."""
+    rows = [_values(entry) | {"embedder": "", "answer": entry.answer.decode()} for entry in some]
+    await connection.execute(_store_many_query(schema), [orjson.dumps(rows).decode()], prepare=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _store_many_query(schema: str) -> bytes:
+    given = ("convert_to(answer, 'UTF8')" if name == "answer" else name for name in _COLUMNS)
+    query = sql.SQL(_STORE_MANY).format(
+        entries=table(schema, "gateway_cacheentry"),
+        vectors=table(schema, "gateway_cachevector"),
+        columns=sql.SQL(", ".join(_COLUMNS)),
+        given=sql.SQL(", ".join(given)),
+        updates=_UPDATES,
+    )
+    return query.as_bytes(None)
+
+
 async def store(connection: AsyncConnection[Any], schema: str, entry: Entry, embedded: Embedded | None) -> None:
     """Raises psycopg.Error."""
-    values = _values(entry) | {"embedder": "" if embedded is None else embedded.embedder}
+    values = _values(entry) | {
+        "embedder": "" if embedded is None else embedded.embedder,
+        "meta": Jsonb(entry.meta._asdict()),
+    }
     if embedded is not None:
         values |= {"dimensions": len(embedded.vector), "vector": half(embedded.vector)}
     await connection.execute(_store_query(schema, embedded is not None), values)
@@ -86,7 +129,7 @@ def _store_query(schema: str, with_vector: bool) -> bytes:
         vectors=table(schema, "gateway_cachevector"),
         columns=sql.SQL(", ".join(_COLUMNS)),
         values=sql.SQL(", ".join(f"%({name})s" for name in _COLUMNS)),
-        updates=sql.SQL(", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name != "fingerprint")),
+        updates=_UPDATES,
     )
     return query.as_bytes(None)
 
@@ -98,7 +141,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         **entry._asdict(),
         "id": entry.meta.entry_id,
         "tags": list(entry.tags),
-        "meta": Jsonb(entry.meta._asdict()),
+        "meta": entry.meta._asdict(),
         "created_at": created_at,
         "expires_at": expires_at,
         "stale_until": PINNED_UNTIL if entry.pinned else expires_at + dt.timedelta(seconds=entry.stale_s),

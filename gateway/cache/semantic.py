@@ -18,6 +18,7 @@ from gateway.cache import entries, policy, verify
 from gateway.cache.embedding.base import Embedder, EmbeddingError, TextRefused
 from gateway.cache.entries import Embedded, Entry
 from gateway.cache.search import FIRST, Row, Search
+from gateway.cache.writer import Writer
 from gateway.metrics import SEMANTIC_SKIPPED
 from gateway.types import Call, Meta
 
@@ -70,6 +71,7 @@ class SemanticCache:
     def __init__(self, pool: AsyncConnectionPool[Any], embedder: Embedder) -> None:
         self._pool = pool
         self._search = Search(pool)
+        self._writer = Writer(pool)
         self._embedder = embedder
         # Where the operator brings one: asked last, and only about what would be served.
         self.second_reader: CrossEncoder | None = None
@@ -135,6 +137,9 @@ class SemanticCache:
     def store(self, call: Call, probe: Probe, body: bytes, meta: Meta, ttl_s: int) -> None:
         """Stores in the background; a lookup of the same scope waits for it a moment."""
         entry = entry_of(call, body, meta, ttl_s)
+        if not entry.scope:
+            self._writer.put(call.principal.schema, entry)
+            return
         task = asyncio.create_task(self.keep(call.principal.schema, entry, probe.embedded))
         pending = self._pending.setdefault(entry.scope, set())
         pending.add(task)
@@ -169,6 +174,7 @@ class SemanticCache:
         tasks = [task for tasks in self._pending.values() for task in tasks]
         if tasks:
             await asyncio.wait(tasks, timeout=5)
+        await self._writer.close()
 
     def _forget(self, scope: str, task: asyncio.Task[None]) -> None:
         if pending := self._pending.get(scope):

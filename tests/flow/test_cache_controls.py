@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -61,6 +62,24 @@ def test_an_answer_is_kept_with_what_was_said_of_it(server: str, fake: Workspace
     assert (entry.expires_at - entry.created_at).total_seconds() == 60
     assert entry.end_user
     assert "anna" not in entry.end_user
+
+
+def test_so_is_one_that_is_never_compared(server: str, fake: Workspace) -> None:
+    headers = {"X-Nexus-Cache": "exact", "X-Nexus-Cache-Tags": "a,b", "X-Nexus-Cache-Namespace": "eu"}
+    awkward = 'Ünïcode 🙂 \\u0000 " and a line\nbreak'
+    answers = [chat(server, fake.key, content=content, headers=headers) for content in (awkward, TEA[0], TEA[1])]
+    again = chat(server, fake.key, content=TEA[0], headers={**headers, "Cache-Control": "no-cache"})
+    found = {entry.id.hex: entry for entry in entries(fake, 3)}
+    until = time.monotonic() + 5
+    while again.headers["x-nexus-cache-id"] not in found:
+        assert time.monotonic() < until
+        found = {entry.id.hex: entry for entry in entries(fake, 3)}
+    assert found.keys() == {answers[0].headers["x-nexus-cache-id"], answers[2].headers["x-nexus-cache-id"],
+                            again.headers["x-nexus-cache-id"]}  # fmt: skip
+    entry = found[answers[0].headers["x-nexus-cache-id"]]
+    assert (entry.scope, entry.tags, entry.namespace) == ("", ["a", "b"], "eu")
+    assert entry.prompt == awkward
+    assert json.loads(bytes(entry.answer))["choices"] == answers[0].json()["choices"]
 
 
 def test_litellms_object_is_understood_and_goes_nowhere_else(server: str, fake: Workspace, provider: str) -> None:
