@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import re
 from collections.abc import Awaitable, Callable
@@ -141,6 +142,9 @@ class Edge:
             if message["type"] == "lifespan.startup":
                 try:
                     await self._start()
+                    # All this lives as long as the process: the collector need not look at it again and again.
+                    gc.collect()
+                    gc.freeze()
                 except Exception as error:
                     logger.exception("the gateway does not start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
