@@ -101,7 +101,6 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     namespace = fingerprint.namespace_of(rules, end_user)
     try:
         digest = fingerprint.fingerprint(request, plan.ways, namespace)
-        scope = fingerprint.scope(request, plan.ways, namespace) if rules.semantic else None
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
     return Call(
@@ -115,7 +114,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         plan=plan,
         calls=setup.calls,
         fingerprint=digest,
-        scope=scope,
+        namespace=namespace,
         end_user=end_user or "",
         idempotency_key=idempotency.key_of(incoming.headers, principal),
         priority=_priority(request.payload.get("service_tier"), principal),

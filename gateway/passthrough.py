@@ -168,7 +168,6 @@ def _call(
         plan=Plan((way,), ((provider.name, model),)),
         calls=setup.calls,
         fingerprint="",
-        scope=None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from billing.quota import NO_WINDOW, Account, Window
+from gateway.cache import fingerprint
 from gateway.cache.policy import OwnRule
 from tenants.principal import Principal
 
@@ -182,7 +183,8 @@ class Call:
     plan: Plan
     calls: CallDefaults
     fingerprint: str
-    scope: str | None
+    # With the end user's, where one's answers are not another's.
+    namespace: str = ""
     # A digest of whom the app names as its user, or empty.
     end_user: str = ""
     # Where Redis keeps the answer for who sends the same Idempotency-Key again.
@@ -195,6 +197,14 @@ class Call:
     completion_cap: int | None = None
     window: Window = NO_WINDOW
     first_token_ms: float | None = None
+    _scope: str | None = None
+
+    @property
+    def scope(self) -> str | None:
+        """Made when it is first asked for: exact hits do without. None: never compared by meaning."""
+        if self._scope is None and self.rules.semantic:
+            self._scope = fingerprint.scope(self.request, self.plan.ways, self.namespace)
+        return self._scope
 
     @property
     def elapsed_ms(self) -> float:

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from gateway.types import CacheRules, ChatRequest
+if TYPE_CHECKING:
+    from gateway.types import CacheRules, ChatRequest
 
 # Fields of a request that change the answer, as OpenAI's SDK names them. A test fails when a new one is in neither
 # list; one that nobody has decided on is treated as if it changed the answer.
