@@ -61,8 +61,8 @@ MAX_WORDS = 256
 MAX_CHARACTERS = 4000
 
 
-# A question meets several candidates, and popular candidates many questions.
-_parsed = functools.lru_cache(maxsize=1024)(Text.parse)
+# A question meets several candidates, and popular candidates many questions. 2.4 KB each.
+_parsed = functools.lru_cache(maxsize=4096)(Text.parse)
 
 
 def check(query: str, cached: str, similarity: float = 1.0) -> Refusal | None:
