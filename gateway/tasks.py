@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from celery import shared_task
 from django.db import close_old_connections, connection
 from psycopg import sql
@@ -31,14 +34,7 @@ def _delete(ending: sql.Identifier) -> int:
     query = sql.SQL(
         "DELETE FROM {0} WHERE id IN (SELECT id FROM {0} WHERE stale_until <= now() ORDER BY stale_until LIMIT {1})"
     ).format(ending, sql.Literal(PURGE_BATCH))
-    deleted = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            gone: int = cursor.rowcount
-            deleted += gone
-            if gone < PURGE_BATCH:
-                return deleted
+    return _until_few(query)
 
 
 @shared_task
@@ -77,10 +73,15 @@ def _purge_verdicts(schema: str) -> int:
         )
         """
     ).format(table(schema, "gateway_verdict"), sql.Literal(PURGE_BATCH))
+    return _until_few(query, (learning.KEPT_DAYS, WAITING_DAYS))
+
+
+def _until_few(query: sql.Composed, parameters: Sequence[Any] = ()) -> int:
+    """Runs what deletes a batch until there is none left that is whole; each for itself, so that nobody waits long."""
     deleted = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(query, (learning.KEPT_DAYS, WAITING_DAYS))
+            cursor.execute(query, parameters)
             gone: int = cursor.rowcount
             deleted += gone
             if gone < PURGE_BATCH:

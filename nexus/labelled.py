@@ -11,20 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
 from gateway import complexity
 from gateway.dialects import openai_chat
 from gateway.errors import InvalidRequest
 from gateway.types import ChatRequest
+from nexus import jsonlines
+from nexus.jsonlines import BadFile
 
 # Of ten rows, so many are never fitted on.
 HELD_OUT_TENTHS = 4
 _OPTIONAL = ("tools", "response_format", "reasoning_effort")
-
-
-class BadFile(ValueError):
-    """The file is not a labelled set; the message names the line."""
 
 
 class Row(NamedTuple):
@@ -73,23 +69,13 @@ def judge(rows: Iterable[Row]) -> Confusion:
 
 def read(path: Path) -> list[Row]:
     """JSON lines with `id`, `kind`, `complex`, and `prompt` or `messages`. Raises BadFile."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}.") from error
-    rows = [_row(f"{path}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [_row(place, fields) for place, fields in jsonlines.rows(path)]
     if not rows:
         raise BadFile(f"{path} holds no rows.")
     return rows
 
 
-def _row(place: str, line: bytes) -> Row:
-    try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise BadFile(f"{place} is not JSON: {error}.") from error
-    if not isinstance(fields, dict):
-        raise BadFile(f"{place} is not a JSON object.")
+def _row(place: str, fields: dict[str, Any]) -> Row:
     for name, kind in (("id", str), ("kind", str), ("complex", bool)):
         if not isinstance(fields.get(name), kind):
             raise BadFile(f"{place} has no `{name}`.")

@@ -25,8 +25,9 @@ from gateway.api import pace
 from gateway.api.base import checked
 from gateway.api.cache_hits import Asked, asked_of, away, gone
 from gateway.cache import entries
-from gateway.cache.sampling import KEPT_CHARACTERS, text_of
+from gateway.cache.sampling import KEPT_CHARACTERS
 from gateway.dialects import openai_chat
+from gateway.dialects.simple_chat import text_of
 from gateway.errors import InvalidRequest, PayloadTooLarge
 from gateway.types import Reply
 from gateway.views import DataPlaneView, json_reply
@@ -126,7 +127,7 @@ async def _take(asked: Asked, entry: dict[str, Any], body: dict[str, Any]) -> tu
         "entry_id": asked.entry_id,
         "question": body.get("question", ""),
         "prompt": entry["prompt"][:KEPT_CHARACTERS],
-        "cached_answer": text_of(bytes(entry["answer"]))[:KEPT_CHARACTERS].replace("\0", ""),
+        "cached_answer": text_of(orjson.loads(entry["answer"]))[:KEPT_CHARACTERS].replace("\0", ""),
         "right": body["right"],
         "note": body.get("note", ""),
     }

@@ -6,6 +6,7 @@ import datetime as dt
 import uuid
 from typing import Any, NamedTuple
 
+import orjson
 from django.http import HttpRequest
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from psycopg import Error, sql
@@ -15,9 +16,9 @@ from rest_framework import serializers
 
 from analytics.events import HIT_EXACT, HITS
 from gateway import admission, runtime
-from gateway.api.cache_entries import id_of
-from gateway.cache.sampling import text_of
+from gateway.api.cache_entries import EntrySerializer, id_of
 from gateway.cache.verify import GUARDS
+from gateway.dialects.simple_chat import text_of
 from gateway.errors import NotFound, Unavailable
 from gateway.types import Reply
 from gateway.views import DataPlaneView, json_reply
@@ -94,25 +95,15 @@ class HitSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-class HitEntrySerializer(serializers.Serializer[Any]):
+class HitEntrySerializer(EntrySerializer):
+    """An entry as in a list, with its answer in place of that one's size."""
+
+    answer_bytes = None
     object = serializers.CharField()
-    id = serializers.CharField()
     prompt = serializers.CharField(help_text="The last user text that the answer was given to.")
     answer = serializers.CharField(help_text=f"Its first {SHOWN_CHARACTERS:,} characters.")
-    model = serializers.CharField(help_text="As it was asked for.")
-    provider = serializers.CharField()
     upstream_model = serializers.CharField()
     simulated = serializers.BooleanField()
-    namespace = serializers.CharField()
-    tags = serializers.ListField(child=serializers.CharField())
-    pinned = serializers.BooleanField()
-    by_meaning = serializers.BooleanField(help_text="Whether it may answer other questions that mean the same.")
-    created_at = serializers.DateTimeField()
-    age_s = serializers.IntegerField()
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="Null: it is pinned.")
-    hits = serializers.IntegerField(help_text="Counted within seconds.")
-    saved_usd = serializers.FloatField()
-    last_hit_at = serializers.DateTimeField(allow_null=True)
     hit = HitSerializer(allow_null=True, help_text="Null: no `request_id` was sent, or it is not booked yet.")
 
 
@@ -147,7 +138,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
         "object": "cache.entry",
         "id": entry["id"].hex,
         **{name: entry[name] for name in same},
-        "answer": text_of(bytes(entry["answer"]))[:SHOWN_CHARACTERS],
+        "answer": text_of(orjson.loads(entry["answer"]))[:SHOWN_CHARACTERS],
         **{name: meta[name] for name in ("provider", "upstream_model", "simulated")},
         "by_meaning": bool(entry["scope"]),
         "age_s": max(0, int((now - entry["created_at"]).total_seconds())),

@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gateway.cache.semantic import NEAR_MISS
-
+# Less similar ones are not worth a verdict: no threshold comes down here.
+NEAR_MISS = 0.75
 # As in gateway.models.Verdict.
 MODEL, PERSON = "model", "person"
 NEAR_MISSES = "near_miss"

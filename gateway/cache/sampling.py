@@ -17,6 +17,7 @@ from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.cache.semantic import Found
+from gateway.dialects.simple_chat import text_of
 from gateway.types import Call
 from tenants.db import table
 
@@ -67,8 +68,8 @@ class Sampler:
             "entry_id": found.meta.entry_id,
             "question": _kept(call.request.question or ""),
             "prompt": _kept(found.prompt),
-            "cached_answer": _kept(text_of(found.body)),
-            "fresh_answer": "" if fresh is None else _kept(text_of(fresh)),
+            "cached_answer": _said(found.body),
+            "fresh_answer": "" if fresh is None else _said(fresh),
             "most": WAITING_AT_MOST,
         }
         query = sql.SQL(_PUT).format(verdicts=table(call.principal.schema, "gateway_verdict"))
@@ -83,7 +84,5 @@ def _kept(text: str) -> str:
     return text[:KEPT_CHARACTERS].replace("\0", "")
 
 
-def text_of(body: bytes) -> str:
-    """What the first choice of a kept answer says."""
-    content = orjson.loads(body)["choices"][0]["message"]["content"]
-    return content if isinstance(content, str) else orjson.dumps(content).decode()
+def _said(body: bytes) -> str:
+    return _kept(text_of(orjson.loads(body)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -17,7 +16,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from gateway.cache import entries, policy, verify
 from gateway.cache.embedding.base import Embedder, EmbeddingError, TextRefused
 from gateway.cache.entries import Embedded, Entry
+from gateway.cache.learning import NEAR_MISS
 from gateway.cache.search import FIRST, Row, Search
+from gateway.cache.seldom import SeldomLog
 from gateway.cache.writer import Writer
 from gateway.metrics import SEMANTIC_SKIPPED
 from gateway.types import Call, Meta
@@ -27,13 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Less similar ones are not worth a verdict: no threshold comes down here.
-NEAR_MISS = 0.75
 # A lookup waits this long for answers of its own scope that are just being stored.
 PENDING_WAIT_S = 0.01
 UNAVAILABLE = "the semantic tier is not available"
-# What failed is written to the log this often, with how many times it did.
-LOG_EVERY_S = 10.0
 
 
 class Found(NamedTuple):
@@ -76,7 +73,7 @@ class SemanticCache:
         # Where the operator brings one: asked last, and only about what would be served.
         self.second_reader: CrossEncoder | None = None
         self._pending: dict[str, set[asyncio.Task[None]]] = {}
-        self._failures = _Failures()
+        self._failures = SeldomLog(logger, "the cache goes without the database (%d times): %s")
 
     async def lookup(self, call: Call, probe: Probe) -> Found | None:
         """The best verified entry at or above the call's threshold. Never raises for a broken part."""
@@ -106,7 +103,7 @@ class SemanticCache:
             return None
         except (psycopg.Error, PoolTimeout) as error:
             SEMANTIC_SKIPPED.labels("database").inc()
-            self._failures.note("semantic tier skipped", error)
+            self._failures.warn(error)
             probe.reason = UNAVAILABLE
             return None
 
@@ -129,7 +126,7 @@ class SemanticCache:
             if not rows and probe.embedded is not None and call.rules.read_semantic and not call.rules.shadow:
                 rows = await self._search.nearest(call, probe.embedded, stale=True)
         except (psycopg.Error, PoolTimeout) as error:
-            self._failures.note("no stale answer looked for", error)
+            self._failures.warn(error)
             return None
         rows = [row for row in rows if row.stale_s <= accepted_s]
         return await self._first_verified(call.request.question or "", rows, call.rules.threshold, Probe())
@@ -161,7 +158,7 @@ class SemanticCache:
             async with self._pool.connection() as connection:
                 await entries.store(connection, schema, entry, embedded if entry.scope else None)
         except (psycopg.Error, PoolTimeout) as error:
-            self._failures.note("answer not stored", error)
+            self._failures.warn(error)
         except Exception:
             logger.exception("answer not stored")
 
@@ -231,18 +228,3 @@ def entry_of(call: Call, body: bytes, meta: Meta, ttl_s: int) -> Entry:
         ttl_s=ttl_s,
         stale_s=call.rules.keep_stale_s,
     )
-
-
-class _Failures:
-    """One line a while, however many requests go without the tier."""
-
-    def __init__(self) -> None:
-        self._unsaid = 0
-        self._silent_until = 0.0
-
-    def note(self, what: str, error: Exception) -> None:
-        self._unsaid += 1
-        now = time.monotonic()
-        if now >= self._silent_until:
-            logger.warning("%s (%d times): %s", what, self._unsaid, error)
-            self._unsaid, self._silent_until = 0, now + LOG_EVERY_S

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gateway.cache import learning
-from gateway.cache.learning import Fact, Standing
+from gateway.cache.learning import NEAR_MISS, Fact, Standing
 from gateway.cache.rules import sampling_after
 from gateway.cache.search import CANDIDATES
-from gateway.cache.semantic import NEAR_MISS
 from nexus.evaluation.play import GuardSet
 from nexus.evaluation.trace import Lookup
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
-from nexus.labelled import BadFile
+from nexus.jsonlines import BadFile, rows
 
 STREAM_ROW = '{"q": "How do I make tea?", "cluster": "tea"}'
 PAIR_ROW = '{"a": "What is 2+2?", "b": "What is 2+3?", "same": false, "kind": "numbers"}'
@@ -54,7 +51,7 @@ def read(path: Path) -> Labelled:
     """JSON lines, all questions or all pairs; more columns than these are no harm. Raises BadFile."""
     questions: list[Question] = []
     pairs: list[Pair] = []
-    for place, row in _rows(path):
+    for place, row in rows(path, STREAM_ROW):
         if "q" in row and not pairs:
             questions.append(_question(place, row))
         elif "a" in row and not questions:
@@ -67,26 +64,6 @@ def read(path: Path) -> Labelled:
     if not questions and not pairs:
         raise BadFile(f"{path} holds no rows. A row is a question, as in {STREAM_ROW}, or a pair, as in {PAIR_ROW}.")
     return Labelled(path, questions, pairs)
-
-
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield (place := f"{path}, line {number}"), _object(place, line)
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _object(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise BadFile(f"{place} is not JSON: {error}. Each line holds one object, as in {STREAM_ROW}.") from error
-    if not isinstance(row, dict):
-        raise BadFile(f"{place} is not a JSON object, as in {STREAM_ROW}.")
-    return row
 
 
 def _question(place: str, row: dict[str, Any]) -> Question:

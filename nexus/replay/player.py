@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
@@ -12,8 +13,11 @@ from typing import Any, NamedTuple
 import aiohttp
 import orjson
 
+from nexus import jsonlines
+from nexus.jsonlines import BadFile
 from nexus.replay.report import Answer, Report
 
+ROW = '{"q": "How do I make tea?"}'
 MAX_WAITS = 20
 TIMEOUT_S = 180.0
 
@@ -23,34 +27,17 @@ class Question(NamedTuple):
     cluster: str | None
 
 
-class BadFile(ValueError):
-    """The file is not what a replay can play; the message names the line."""
-
-
 def read(path: Path, limit: int | None = None) -> list[Question]:
     """JSON lines with `q` and, if wrong hits shall be counted, `cluster`. Raises BadFile."""
-    questions: list[Question] = []
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if limit is not None and len(questions) >= limit:
-                    break
-                if line.strip():
-                    questions.append(_question(path, number, line))
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}.") from error
+    questions = [_question(place, row) for place, row in itertools.islice(jsonlines.rows(path, ROW), limit)]
     if not questions:
         raise BadFile(f"{path} holds no questions.")
     return questions
 
 
-def _question(path: Path, number: int, line: bytes) -> Question:
-    try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise BadFile(f"{path}, line {number} is not JSON: {error}.") from error
-    if not isinstance(row, dict) or not isinstance(row.get("q"), str):
-        raise BadFile(f'{path}, line {number} needs a text "q", as in {{"q": "How do I make tea?"}}.')
+def _question(place: str, row: dict[str, Any]) -> Question:
+    if not isinstance(row.get("q"), str):
+        raise BadFile(f'{place} needs a text "q", as in {ROW}.')
     cluster = row.get("cluster")
     return Question(row["q"], None if cluster is None else str(cluster))
 

@@ -16,6 +16,7 @@ from tests.matrix.upstreams import UPSTREAMS, Upstream, make_workspace
 FOLDER = Path(__file__).parent / "node"
 TIMEOUT_S = 60
 
+# The SDKs come from npm, which neither the product nor `bin/test` needs or installs: by hand, `npm ci` in FOLDER.
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="there is no node"),
     pytest.mark.skipif(

@@ -35,6 +35,7 @@ from gateway.cache.embedding.base import (
 from gateway.cache.embedding.choose import Choice
 from gateway.cache.embedding.openai import OpenAIEmbedder
 from gateway.cache.embedding.pause import FAILURES_IN_A_ROW
+from gateway.cache.seldom import LOG_EVERY_S
 from tests.fakes.embedder import DIMENSIONS, FakeOpenAI, as_openai, openai_running, vector_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -358,7 +359,7 @@ async def test_failures_are_one_line_in_ten_seconds(caplog: pytest.LogCaptureFix
         for _ in range(5):
             with pytest.raises(EmbeddingUnavailable):
                 await embedder.embed("tea")
-        now = measured.LOG_EVERY_S
+        now = LOG_EVERY_S
         with pytest.raises(EmbeddingUnavailable):
             await embedder.embed("tea")
         failing.error = TextTooLong("not a failure")

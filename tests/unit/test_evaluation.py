@@ -21,7 +21,7 @@ from nexus.evaluation.files import Labelled, Pair, Question, read
 from nexus.evaluation.play import GuardSet, Tally, Without, leave_one_out, play
 from nexus.evaluation.trace import Candidate, Lookup
 from nexus.evaluation.vectors import embed
-from nexus.labelled import BadFile
+from nexus.jsonlines import BadFile
 
 NONE = GuardSet("none", frozenset(), policy=False)
 ALL = GuardSet("all", frozenset({"number", "entity"}), policy=False)

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 from django.core.management import CommandError, call_command
 
-from nexus.replay.player import BadFile, Player, Question, Target, read
+from nexus.jsonlines import BadFile
+from nexus.replay.player import Player, Question, Target, read
 from nexus.replay.report import Answer, Report, percentile
 from tests.conftest import Workspace
 

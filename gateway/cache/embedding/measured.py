@@ -16,10 +16,10 @@ from gateway.cache.embedding.base import (
     Vector,
 )
 from gateway.cache.embedding.choose import Running
+from gateway.cache.seldom import SeldomLog
 
 logger = logging.getLogger(__name__)
 
-LOG_EVERY_S = 10.0
 RESULTS: list[tuple[type[EmbeddingError], str]] = [
     (TextRefused, "refused"),
     (EmbeddingLate, "timeout"),
@@ -31,11 +31,9 @@ RESULTS: list[tuple[type[EmbeddingError], str]] = [
 class Measured:
     def __init__(self, embedder: Running, kind: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._embedder = embedder
-        self._clock = clock
+        self._failures = SeldomLog(logger, "%d texts were not embedded; the last: %s", clock)
         self._kind = kind
         self._seconds = metrics.EMBEDDING_SECONDS.labels(kind)
-        self._failures = 0
-        self._logged_at = float("-inf")
 
     @property
     def name(self) -> str:
@@ -60,7 +58,7 @@ class Measured:
             result = result_of(error)
             self._count(result, began)
             if result != "refused":
-                self._log(error)
+                self._failures.warn(error)
             raise
         self._count("ok", began)
         return vector
@@ -68,13 +66,6 @@ class Measured:
     def _count(self, result: str, began: float) -> None:
         metrics.EMBEDDING_REQUESTS.labels(self._kind, result).inc()
         self._seconds.observe(time.perf_counter() - began)
-
-    def _log(self, error: EmbeddingError) -> None:
-        self._failures += 1
-        now = self._clock()
-        if now - self._logged_at >= LOG_EVERY_S:
-            logger.warning("%d texts were not embedded; the last: %s", self._failures, error)
-            self._failures, self._logged_at = 0, now
 
 
 def result_of(error: EmbeddingError) -> str:

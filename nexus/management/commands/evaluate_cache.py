@@ -21,7 +21,7 @@ from nexus.evaluation.files import Labelled, read
 from nexus.evaluation.play import GuardSet
 from nexus.evaluation.trace import Lookup
 from nexus.evaluation.vectors import Embedded, embed
-from nexus.labelled import BadFile
+from nexus.jsonlines import BadFile
 from nexus.management.commands.replay import Progress
 
 THRESHOLDS = (0.80, 0.82, 0.85, 0.88, 0.90, 0.92, 0.95, 0.97)

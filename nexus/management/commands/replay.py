@@ -16,7 +16,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from nexus.instance import read_env_file
-from nexus.replay.player import BadFile, Player, Target, read
+from nexus.jsonlines import BadFile
+from nexus.replay.player import Player, Target, read
 from nexus.replay.report import Report
 
 BAR = 40

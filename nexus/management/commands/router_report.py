@@ -14,7 +14,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from billing.pricing import PriceBook, UnitPrice, cost
 from gateway import complexity
-from nexus.labelled import BadFile, Confusion, Row, judge, read
+from nexus.jsonlines import BadFile
+from nexus.labelled import Confusion, Row, judge, read
 
 CATALOG = "openai"
 ROUNDS = 5

@@ -13,14 +13,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from gateway.cache.embedding.base import EmbeddingError
-from gateway.cache.semantic import NEAR_MISS
+from gateway.cache.learning import NEAR_MISS
 from gateway.types import CacheRules
 from nexus.evaluation import budget, trace
 from nexus.evaluation.budget import Counts, Found, Part, Terms
 from nexus.evaluation.figures import wilson
 from nexus.evaluation.files import Labelled, read
 from nexus.evaluation.play import GuardSet
-from nexus.labelled import BadFile
+from nexus.jsonlines import BadFile
 from nexus.management.commands.evaluate_cache import counted, embed_all, guard_set, threshold
 
 GUARD_SET = "all+policy"
