@@ -19,6 +19,7 @@ from django.utils import timezone
 from gateway import runtime, setups
 from gateway.cache.reembedding import Reembedder
 from gateway.models import CacheEntry, CacheSettings, CacheVector, Verdict
+from gateway.tasks import purge_cache
 from tenants import keyspace, revocations
 from tenants.db import schema_of
 from tests.calls import chat, make_route, records
@@ -235,3 +236,19 @@ def test_look_alikes_that_are_refused_do_not_hide_the_right_answer(server: str, 
     found = chat(server, fake.key, content=TEA[1], headers=ASIDE)
     assert found.headers["x-cache"] == "HIT-SEMANTIC"
     assert found.headers["x-nexus-cache-id"] == right.headers["x-nexus-cache-id"]
+
+
+def test_what_is_past_its_time_is_purged_with_its_vectors_and_nothing_else(server: str, fake: Workspace) -> None:
+    for number, question in enumerate(("What is a kettle?", "Why is the sea salty?"), start=1):
+        chat(server, fake.key, content=question)
+        entries(fake, number)
+    past = timezone.now() - dt.timedelta(seconds=1)
+    with schema_of(fake.tenant):
+        gone = CacheEntry.objects.get(prompt="What is a kettle?")
+        CacheEntry.objects.filter(id=gone.id).update(stale_until=past)
+        CacheVector.objects.filter(entry_id=gone.id).update(stale_until=past)
+    assert purge_cache() >= 2
+    with schema_of(fake.tenant):
+        kept = CacheEntry.objects.get()
+        assert kept.prompt == "Why is the sea salty?"
+        assert CacheVector.objects.get().entry_id == kept.id
