@@ -94,8 +94,12 @@ def web_service(environment: dict[str, str], host: str, port: int, processes: in
     return _python_service("web", program, environment, ready=lambda: answers(host, port, "/readyz"), clear=clear)
 
 
+# One may wait for receivers of alerts that hang, and one for a judge, while the third books usage.
+WORKERS = 3
+
+
 def worker_service(environment: dict[str, str], instance: Instance) -> Service:
-    program = ["-m", "celery", "-A", "nexus", "worker", "--concurrency", "2", "--loglevel", "INFO"]
+    program = ["-m", "celery", "-A", "nexus", "worker", "--concurrency", str(WORKERS), "--loglevel", "INFO"]
     program += ["--without-gossip", "--without-mingle"]
     ready = says(instance.logs / "worker.log", b" ready.")
     return _python_service("worker", program, environment, ready=ready)
@@ -113,6 +117,13 @@ def beat_service(environment: dict[str, str], instance: Instance) -> Service:
     program = ["-m", "celery", "-A", "nexus", "beat", "--schedule", str(schedule), "--pidfile="]
     ready = says(instance.logs / "beat.log", b"beat: Starting")
     return _python_service("beat", [*program, "--loglevel", "INFO"], environment, ready=ready, clear=clear)
+
+
+def fake_stripe_service(environment: dict[str, str], port: int) -> Service:
+    """A Stripe that moves no money, from the tests' folder. What it knows lives as long as its process."""
+    program = ["-m", "uvicorn", "tests.fakes.stripe:application", "--host", "127.0.0.1", "--port", str(port)]
+    program += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    return _python_service("stripe", program, environment, ready=lambda: answers("127.0.0.1", port, "/_fake/ready"))
 
 
 def says(log: Path, words: bytes) -> Callable[[], bool]:

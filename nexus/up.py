@@ -1,6 +1,7 @@
 """`bin/up`: starts everything a stranger needs to see a request answered, and stops it again.
 
-Reads NEXUS_PORT, NEXUS_BIND and NEXUS_WEB_PROCESSES; all else is settings, read by the processes it starts.
+Reads NEXUS_PORT, NEXUS_BIND, NEXUS_WEB_PROCESSES and NEXUS_FAKE_STRIPE_PORT; all else is settings, read by the
+processes it starts.
 """
 
 from __future__ import annotations
@@ -25,16 +26,23 @@ from nexus.supervisor import Supervisor, last_line, signal_group
 START_NEEDS_MB = 500
 # What a detached copy prints when it is ready; it never appears in text.
 READY_MARK = "\0"
+FAKE_STRIPE = "--with-fake-stripe"
+# Obviously nobody's, and of the form that dj-stripe takes.
+FAKE_STRIPE_KEY = "sk_test_FakeStripeMovesNoMoney00000000"
 
 
 class Options(argparse.Namespace):
     detach: bool
     child: bool
+    with_fake_stripe: bool
 
 
 def parse(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="bin/up", description="Starts NexusGateway and everything it needs.")
     parser.add_argument("--detach", action="store_true", help="return when it is ready; bin/down stops it")
+    parser.add_argument(
+        FAKE_STRIPE, action="store_true", help="also start a Stripe that moves no money, with the plans in it"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments, namespace=Options())
 
@@ -49,13 +57,48 @@ class Address:
         self.port = env.integer("NEXUS_PORT", 8000, "Port that bin/up listens on.", minimum=1)
         self.host = env.text("NEXUS_BIND", "127.0.0.1", "Address that bin/up listens on.")
         self.processes = env.integer("NEXUS_WEB_PROCESSES", 1, "Gateway processes that bin/up starts.", minimum=1)
+        self.fake_stripe_port = env.integer(
+            "NEXUS_FAKE_STRIPE_PORT", 12111, "Port of the fake Stripe that bin/up --with-fake-stripe starts.", minimum=1
+        )
         self.url = f"http://localhost:{self.port}"
+        self.fake_stripe_url = f"http://127.0.0.1:{self.fake_stripe_port}"
 
 
-async def run(instance: Instance, address: Address, supervisor: Supervisor, *, detached: bool) -> None:
+def require_fake_stripe() -> None:
+    """Refuses the fake where it is missing, or where it would stand in for real payments."""
+    if not (ROOT / "tests" / "fakes" / "stripe").is_dir():
+        raise Trouble(
+            f"{FAKE_STRIPE} needs the folder tests/fakes/stripe, which this copy lacks: use a checkout of it."
+        )
+    if "_live_" in os.environ.get("STRIPE_SECRET_KEY", ""):
+        raise Trouble(f"STRIPE_SECRET_KEY is a live key, and {FAKE_STRIPE} takes its place: unset one of the two.")
+
+
+async def start_fake_stripe(supervisor: Supervisor, environment: dict[str, str], address: Address) -> None:
+    """Starts it, and names it to whatever is started after."""
+    with step("Fake Stripe"):
+        await supervisor.start(stack.fake_stripe_service(environment, address.fake_stripe_port))
+    environment |= {"STRIPE_SECRET_KEY": FAKE_STRIPE_KEY, "STRIPE_API_BASE": address.fake_stripe_url}
+
+
+async def teach_fake_stripe(instance: Instance, environment: dict[str, str]) -> None:
+    """Puts the plans into it, and our address for its webhooks."""
+    with step("Plans in the fake Stripe"):
+        command = [sys.executable, "manage.py", "stripe_sync"]
+        await finish("stripe_sync", command, environment, instance.logs / "stripe-sync.log")
+
+
+def fake_stripe_text(url: str) -> str:
+    advance = f"curl -s {url}/_fake/advance -d '{{\"seconds\": 86400}}'"
+    return f"Stripe: the fake one at {url}. It forgets all when this stops; its clock can be moved: {advance}\n"
+
+
+async def run(instance: Instance, address: Address, supervisor: Supervisor, options: Options) -> None:
     """Starts all, tells, then waits to be cancelled."""
     environment = stack.base_environment(instance)
     environment.setdefault("NEXUS_PUBLIC_URL", address.url)
+    if options.with_fake_stripe:
+        await start_fake_stripe(supervisor, environment, address)
     if address.host in LOOPBACK:
         # On one's own machine, Ollama and vLLM are at home.
         environment.setdefault("NEXUS_PRIVATE_PROVIDERS", "on")
@@ -76,8 +119,12 @@ async def run(instance: Instance, address: Address, supervisor: Supervisor, *, d
             stack.worker_service(environment, instance),
             stack.web_service(environment, address.host, address.port, address.processes),
         )
-    say(banner.text(instance, environment, stop_with="bin/down" if detached else "Ctrl-C"))
-    if detached:
+    if options.with_fake_stripe:
+        await teach_fake_stripe(instance, environment)
+    say(banner.text(instance, environment, stop_with="bin/down" if options.child else "Ctrl-C"))
+    if options.with_fake_stripe:
+        say(fake_stripe_text(address.fake_stripe_url))
+    if options.child:
         leave_terminal(instance)
     await asyncio.Event().wait()
 
@@ -132,10 +179,10 @@ async def finish(name: str, command: list[str], environment: dict[str, str], log
         raise Trouble(f"The {name} step failed: {last_line(log)} (all of it in {log}).")
 
 
-async def supervise(instance: Instance, address: Address, *, detached: bool) -> None:
+async def supervise(instance: Instance, address: Address, options: Options) -> None:
     """Runs until a signal or a failure, then stops all that was started."""
     supervisor = Supervisor(instance.logs, say)
-    running = asyncio.create_task(run(instance, address, supervisor, detached=detached))
+    running = asyncio.create_task(run(instance, address, supervisor, options))
     asked_at: list[float] = []
 
     def interrupt() -> None:
@@ -159,14 +206,18 @@ async def supervise(instance: Instance, address: Address, *, detached: bool) -> 
         say("Stopped.")
 
 
-def start(instance: Instance, address: Address, *, detached: bool) -> None:
+def start(instance: Instance, address: Address, options: Options) -> None:
+    if options.with_fake_stripe:
+        require_fake_stripe()
     instance.make_folders()
     require_disk(instance.var, START_NEEDS_MB)
     with instance.held(address.url):
         stack.clear_strays(instance)
         require_port(address.host, address.port)
+        if options.with_fake_stripe:
+            require_port("127.0.0.1", address.fake_stripe_port)
         say(f"NexusGateway from {instance.var}")
-        asyncio.run(supervise(instance, address, detached=detached))
+        asyncio.run(supervise(instance, address, options))
 
 
 def leave_terminal(instance: Instance) -> None:
@@ -178,10 +229,10 @@ def leave_terminal(instance: Instance) -> None:
     os.close(log)
 
 
-def start_detached(instance: Instance) -> int:
+def start_detached(instance: Instance, options: Options) -> int:
     """Starts a copy in its own session and shows what it prints until it is ready or gone."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "nexus.up", "--child"],
+        [sys.executable, "-m", "nexus.up", "--child", *([FAKE_STRIPE] if options.with_fake_stripe else [])],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -216,8 +267,8 @@ def main(arguments: list[str]) -> int:
     instance = Instance(var_folder())
     try:
         if options.detach:
-            return start_detached(instance)
-        start(instance, Address(), detached=options.child)
+            return start_detached(instance, options)
+        start(instance, Address(), options)
     except (Trouble, ImproperlyConfigured) as trouble:
         print(trouble, file=sys.stderr, flush=True)
         return 1
