@@ -22,6 +22,7 @@ from typing import IO, NamedTuple
 import orjson
 
 from billing.quota import Quota, RedisAway, Settlement, compact
+from tenants import keyspace
 from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -75,37 +76,39 @@ class LocalBuckets:
 
 
 class Spool:
-    """Settlements in files of their own process, locked while it lives; who comes later takes over the dead's."""
+    """Settlements in files of their own process, locked while it lives; who comes later takes over the dead's.
+
+    One file a partition: of a Redis Cluster, each node comes back by itself.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._file: IO[bytes] | None = None
+        self._files: dict[str, IO[bytes]] = {}
 
     def add(self, settlement: Settlement) -> None:
-        if self._file is None:
+        tag = keyspace.tag_of(settlement.keys[0])
+        file = self._files.get(tag)
+        if file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{os.getpid()}-{uuid.uuid4().hex}.jsonl"
+            path = self._folder / f"{tag}-{os.getpid()}-{uuid.uuid4().hex}.jsonl"
             # Unbuffered: a line is with the kernel, and so outlives this process, when this returns.
-            self._file = open(path, "ab", buffering=0)  # noqa: SIM115  kept open while the outage lasts
-            fcntl.flock(self._file, fcntl.LOCK_EX)
+            file = self._files[tag] = open(path, "ab", buffering=0)  # noqa: SIM115  kept open while the outage lasts
+            fcntl.flock(file, fcntl.LOCK_EX)
         args = [base64.b64encode(arg).decode() for arg in settlement.args]
-        self._file.write(orjson.dumps({"keys": settlement.keys, "args": args}) + b"\n")
+        file.write(orjson.dumps({"keys": settlement.keys, "args": args}) + b"\n")
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def has_any(self) -> bool:
-        return any(self._folder.glob("*.jsonl"))
+    def tags(self) -> list[str]:
+        """The hash tags of what waits."""
+        return sorted({path.name.partition("-")[0] for path in self._folder.glob("*.jsonl")})
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[list[Path]]:
-        """All files that no living process writes to, held against others."""
-        self.close()
+    def taken(self, tag: str) -> Iterator[list[Path]]:
+        """All files of one partition that no living process writes to, held against others."""
+        if (own := self._files.pop(tag, None)) is not None:
+            own.close()
         with contextlib.ExitStack() as locks:
             paths = []
-            for path in sorted(self._folder.glob("*.jsonl")):
+            for path in sorted(self._folder.glob(f"{tag}-*.jsonl")):
                 try:
                     file = locks.enter_context(open(path, "rb"))
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,8 +137,7 @@ class Settler:
         self._quota = quota
         self._spool = spool
         self._recent: deque[tuple[float, Settlement | Appended]] = deque(maxlen=MAX_RECENT)
-        self._doubtful: list[Settlement | Appended] = []
-        quota.on_break = self._doubt
+        self._doubtful: deque[Settlement | Appended] = deque()
 
     async def settle(self, settlement: Settlement) -> None:
         """Never raises for Redis' sake."""
@@ -155,28 +157,46 @@ class Settler:
             await asyncio.sleep(RETRY_S)
             try:
                 await self.catch_up()
-            except RedisAway:
-                pass
             except Exception:
                 logger.exception("waiting settlements could not be sent; trying again")
 
     async def catch_up(self) -> None:
-        """Sends what is doubtful or spooled, if Redis answers. Raises `RedisAway`."""
+        """Sends what is doubtful or spooled to where Redis answers; the rest goes on waiting."""
         if self._doubtful:
-            while self._doubtful:
-                await self._send(self._doubtful[-1])
-                self._doubtful.pop()
-            logger.info("Redis is back; the last seconds before it broke were sent again")
-        if self._spool.has_any() and await self._quota.is_up():
-            with self._spool.taken() as paths:
+            await self._send_doubtful()
+        for tag in self._spool.tags():
+            if not await self._quota.is_up(tag):
+                continue
+            with self._spool.taken(tag) as paths, contextlib.suppress(RedisAway):
                 for path in paths:
                     for settlement in self._spool.read(path):
                         await self._quota.settle(settlement)
                     path.unlink()
 
+    def doubt(self) -> None:
+        """A connection broke: what was sent in the last seconds may be lost; what comes later is known to arrive."""
+        self._doubtful.extend(item for _, item in self._recent)
+        self._recent.clear()
+
+    async def _send_doubtful(self) -> None:
+        away: set[str] = set()
+        for _ in range(len(self._doubtful)):
+            item = self._doubtful[0]
+            tag = keyspace.tag_of(item.stream if isinstance(item, Appended) else item.keys[0])
+            if tag not in away:
+                try:
+                    await self._send(item)
+                except RedisAway:
+                    away.add(tag)
+            if tag in away:
+                self._doubtful.append(item)
+            self._doubtful.popleft()
+        if not self._doubtful:
+            logger.info("Redis is back; the last seconds before it broke were sent again")
+
     async def _send(self, item: Settlement | Appended) -> None:
         if isinstance(item, Appended):
-            await self._quota.append(item.stream, {"e": item.event, "m": item.meta})
+            await self._quota.append(item.stream, item.event, item.meta)
         else:
             await self._quota.settle(item)
 
@@ -185,8 +205,3 @@ class Settler:
         while self._recent and now - self._recent[0][0] > RECENT_S:
             self._recent.popleft()
         self._recent.append((now, item))
-
-    def _doubt(self) -> None:
-        """What was sent in the last seconds before the break; later ones are known to have arrived after it."""
-        self._doubtful.extend(item for _, item in self._recent)
-        self._recent.clear()

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from gateway.types import Candidate
 from tenants import keyspace
+from tenants.cluster import AnyLane
+from tenants.lane import Script
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ COOLDOWN_S, MAX_COOLDOWN_S = 5.0, 120.0
 # Who probes and dies holds the others up no longer than this.
 PROBE_S = 20.0
 MAX_STATES = 10_000
-_LUA = (Path(__file__).parent / "lua" / "breaker.lua").read_text()
+_SCRIPT = Script((Path(__file__).parent / "lua" / "breaker.lua").read_bytes())
 
 
 @dataclasses.dataclass(slots=True)
@@ -48,9 +49,9 @@ class _State:
 
 
 class Breakers:
-    def __init__(self, client: redis.asyncio.Redis, announce: Callable[[str], Any]) -> None:
+    def __init__(self, lane: AnyLane, announce: Callable[[str], Any]) -> None:
         """`announce` publishes a message to all processes, which hand it to `learn`."""
-        self._script = client.register_script(_LUA)
+        self._lane = lane
         self._announce = announce
         self._states: dict[str, _State] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -163,7 +164,7 @@ class Breakers:
             logger.warning("breaker of %s is closed in this process alone: %s", key, error)
 
     async def _run(self, key: str, *words: Any) -> list[int]:
-        reply: list[int] = await self._script(keys=[key], args=list(words))
+        reply: list[int] = await self._lane.evaluate(_SCRIPT, [key], words)
         return reply
 
     def _spawn(self, work: Any) -> None:

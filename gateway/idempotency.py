@@ -13,13 +13,14 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import redis.asyncio
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from gateway.errors import Conflict, InvalidRequest
 from gateway.types import Call
 from tenants import keyspace
+from tenants.cluster import AnyLane
+from tenants.lane import Script
 from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 KEEP_S = 86_400
 POLL_S, MAX_POLL_S = 0.05, 0.5
 _KEY = re.compile(rb"[\x21-\x7e]{1,255}")
-_LUA = (Path(__file__).parent / "lua" / "claim.lua").read_text()
+_SCRIPT = Script((Path(__file__).parent / "lua" / "claim.lua").read_bytes())
 
 
 class Replay(NamedTuple):
@@ -52,8 +53,8 @@ def key_of(headers: dict[bytes, bytes], principal: Principal) -> str | None:
 
 
 class Claims:
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._script = client.register_script(_LUA)
+    def __init__(self, lane: AnyLane) -> None:
+        self._lane = lane
 
     async def claim(self, call: Call, dialect: str, body: bytes) -> Replay | None:
         """None: the call is the first with its key, and goes on. Waits for one under way. Raises Conflict."""
@@ -89,7 +90,7 @@ class Claims:
     async def _run(self, call: Call, *words: Any) -> list[bytes]:
         assert call.idempotency_key is not None
         try:
-            reply: list[bytes] = await self._script(keys=[call.idempotency_key], args=list(words))
+            reply: list[bytes] = await self._lane.evaluate(_SCRIPT, [call.idempotency_key], words)
             return reply
         except (RedisError, OSError) as error:
             logger.warning("an Idempotency-Key is not kept: %s", error)

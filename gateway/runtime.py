@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from django.conf import settings
 
-from billing import ledger, outage, plans, pricing, quota
+from billing import ledger, outage, plans, pricing, quota, throttle
 from billing.periods import Period
 from gateway.breaker import Breakers
 from gateway.cache.embedding import choose
@@ -35,8 +35,7 @@ from gateway.routing import Signals
 from gateway.setups import Setups
 from gateway.slots import Slots
 from tenants import keyspace, principal
-from tenants.db import make_pool, make_redis
-from tenants.lane import Lane
+from tenants.db import check_lane, make_bus, make_lane, make_pool
 from tenants.principal import Directory, Principal
 
 if TYPE_CHECKING:
@@ -55,14 +54,16 @@ class Gateway:
 
     def __init__(self) -> None:
         self.pool = make_pool()
-        self.redis = make_redis(settings.REDIS_URL, timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
-        self._listening_redis = make_redis(settings.REDIS_URL, timeout_s=None)
+        self._bus = make_bus(timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
+        self._listening = make_bus(timeout_s=None)
         self.directory = Directory(self._load_principal)
         self.setups = Setups(self.pool)
-        self.lane = Lane(settings.REDIS_URL, timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
-        self.quota = quota.Quota(self.lane, self.redis, self._read_ledger)
+        self.lane = make_lane(timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
+        self.quota = quota.Quota(self.lane, self._read_ledger)
         self.settler = outage.Settler(self.quota, outage.Spool(settings.SPOOL_DIR))
+        self.lane.on_break = self.settler.doubt
         self.buckets = outage.LocalBuckets()
+        self.throttle = throttle.Throttle(self.lane)
         self.prices = pricing.PriceBook()
         self.embedder = make_embedder()
         self.semantic = SemanticCache(self.pool, self.embedder)
@@ -72,9 +73,9 @@ class Gateway:
         self.latencies = Latencies()
         # What routing looks at.
         self.signals = Signals(self.latencies.of, self.prices)
-        self.breakers = Breakers(self.redis, self._announce)
-        self.slots = Slots(self.redis)
-        self.claims = Claims(self.redis)
+        self.breakers = Breakers(self.lane, self._announce)
+        self.slots = Slots(self.lane)
+        self.claims = Claims(self.lane)
         self.providers: dict[str, Provider] = {}
         self.dispatcher = Dispatcher(self.providers, self.breakers, self.slots, self.latencies)
         self.ready = False
@@ -84,7 +85,11 @@ class Gateway:
         self._accounts: dict[str, quota.Account] = {}
 
     async def start(self) -> None:
-        """Serves from here on, also when a part is away: it is asked again when it is needed."""
+        """Serves from here on, also when a part is away: it is asked again when it is needed.
+
+        Raises ImproperlyConfigured where a part is there, and refuses us.
+        """
+        await check_lane(self.lane)
         timeout_s = settings.FIRST_BYTE_TIMEOUT_S
         session = network.make_session(read_timeout_s=timeout_s, only_public=False)
         public = None
@@ -103,14 +108,13 @@ class Gateway:
         self._background = [
             asyncio.create_task(self._load_embedder()),
             asyncio.create_task(self._load_prices()),
+            asyncio.create_task(self._load_platform_limits()),
             asyncio.create_task(self.settler.run()),
             asyncio.create_task(Reembedder(self.pool, self.embedder).run()),
-            asyncio.create_task(
-                principal.listen(self._listening_redis, self.directory, self._forget, keyspace.REVOCATIONS)
-            ),
+            asyncio.create_task(principal.listen(self._listening, self.directory, self._forget, keyspace.REVOCATIONS)),
         ]
         # The first request should not wait for the model; without it the semantic tier is skipped.
-        await asyncio.wait(self._background[:2], timeout=30)
+        await asyncio.wait(self._background[:3], timeout=30)
         self.ready = True
 
     async def close(self) -> None:
@@ -129,8 +133,8 @@ class Gateway:
             await session.close()
         await self.pool.close()
         await self.lane.aclose()
-        await self.redis.aclose()
-        await self._listening_redis.aclose()
+        await self._bus.aclose()
+        await self._listening.aclose()
 
     def account_of(self, principal: Principal) -> quota.Account:
         """The caller's account in the period of now."""
@@ -146,9 +150,9 @@ class Gateway:
     async def _load_principal(self, public_id: str) -> Principal | None:
         return await plans.load_principal(self.pool, public_id)
 
-    async def _read_ledger(self, principal: Principal, period: Period) -> quota.Used:
+    async def _read_ledger(self, principal: Principal, period: Period, today: dt.date) -> ledger.Used:
         try:
-            return await ledger.used(self.pool, principal, period)
+            return await ledger.used(self.pool, principal, period, today)
         except Exception as error:
             # Without the ledger nobody knows what is left: limits fall back to this process, as without Redis.
             raise quota.RedisAway("the ledger cannot be read") from error
@@ -166,8 +170,14 @@ class Gateway:
         except Exception as error:
             logger.warning("price overrides could not be read, the catalog's prices apply: %s", error)
 
+    async def _load_platform_limits(self) -> None:
+        try:
+            self.throttle.limits = await throttle.fetch_limits(self.pool)
+        except Exception as error:
+            logger.warning("the platform's limits could not be read, those of before apply: %s", error)
+
     async def _announce(self, message: str) -> None:
-        await self.redis.publish(keyspace.REVOCATIONS, message)
+        await self._bus.publish(keyspace.REVOCATIONS, message)
 
     def _forget(self, message: str) -> None:
         self.setups.forget(message)
@@ -175,8 +185,11 @@ class Gateway:
         kind, _, name = message.partition(":")
         if kind == "tenant":
             self.breakers.forget(f"t{name}")
-        if message == "prices":
-            self._background.append(asyncio.create_task(self._load_prices()))
+        if message in _RELOADS:
+            self._background.append(asyncio.create_task(_RELOADS[message](self)))
+
+
+_RELOADS = {"prices": Gateway._load_prices, "platform": Gateway._load_platform_limits}
 
 
 def make_providers(session: aiohttp.ClientSession, public: aiohttp.ClientSession | None = None) -> dict[str, Provider]:

@@ -13,12 +13,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio
 from django.conf import settings
 from redis.exceptions import RedisError
 
 from gateway.types import ProviderConfig
 from tenants import keyspace
+from tenants.cluster import AnyLane
+from tenants.lane import Script
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +27,12 @@ RANKS = {"high": 0, "default": 1, "low": 2}
 # A place freed in this process is noticed at once, one freed elsewhere by asking again.
 POLL_S, MAX_POLL_S = 0.02, 0.1
 GONE_MS = 2000
-_LUA = (Path(__file__).parent / "lua" / "slots.lua").read_text()
+_SCRIPT = Script((Path(__file__).parent / "lua" / "slots.lua").read_bytes())
 
 
 class Slots:
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._script = client.register_script(_LUA)
+    def __init__(self, lane: AnyLane) -> None:
+        self._lane = lane
         self._alone: dict[str, _Alone] = defaultdict(_Alone)
         self._freed: dict[str, asyncio.Event] = {}
 
@@ -73,7 +74,7 @@ class Slots:
             return self._alone[_name(provider)].enter(call_id, limit, rank, wait)
 
     async def _run(self, provider: ProviderConfig, *words: Any) -> Any:
-        return await self._script(keys=keyspace.slots(provider.owner, provider.name), args=list(words))
+        return await self._lane.evaluate(_SCRIPT, keyspace.slots(provider.owner, provider.name), words)
 
 
 class _Alone:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from tenants import keyspace
+from tenants.db import open_redis
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def _neighbourhood(address: str) -> str:
 
 @functools.cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    return open_redis(timeout_s=1)
 
 
 def count_registration(address: str | None) -> None:

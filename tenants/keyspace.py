@@ -9,6 +9,12 @@ from __future__ import annotations
 PARTITIONS = 64
 # One channel for all processes: the message names what to forget (see tenants.principal).
 REVOCATIONS = "nexus:revocations"
+# Set: tenants whose books are to be compared.
+BOOKS_TO_COMPARE = "nexus:books:compare"
+# Sorted set: tenants whose limits are to be compared with what they used, by when.
+ALERTS_TO_EVALUATE = "nexus:alerts:evaluate"
+# Sorted set: tenants with alerts to send, by the time that the first is due.
+ALERTS_TO_SEND = "nexus:alerts:send"
 
 
 def partition(tenant_id: int) -> int:
@@ -17,6 +23,11 @@ def partition(tenant_id: int) -> int:
 
 def _prefix(tenant_id: int) -> str:
     return f"{{p{partition(tenant_id)}}}:t{tenant_id}:"
+
+
+def tag_of(key: str) -> str:
+    """The hash tag, such as "p5": keys with the same one are on one node, and away together."""
+    return key.partition("}")[0].removeprefix("{")
 
 
 def usage_stream(partition: int) -> str:
@@ -45,6 +56,16 @@ def rates(tenant_id: int) -> str:
 
 def settled(tenant_id: int, hold_id: str) -> str:
     return f"{_prefix(tenant_id)}s:{hold_id}"
+
+
+def hit(tenant_id: int, call_id: str) -> str:
+    """Says for a moment that an exact hit was counted, for who asks again after a lost reply."""
+    return f"{_prefix(tenant_id)}g:{call_id}"
+
+
+def in_flight(tenant_id: int, key_id: int | None = None) -> str:
+    """Sorted set: the calls in flight of a tenant, or of one of its keys, by the time they count as gone."""
+    return f"{_prefix(tenant_id)}n" if key_id is None else f"{_prefix(tenant_id)}n:k{key_id}"
 
 
 def answer(tenant_id: int, fingerprint: str) -> str:
@@ -88,6 +109,11 @@ def tenant_pattern(tenant_id: int) -> str:
     return f"{{p{partition(tenant_id)}}}:t{tenant_id}:*".replace("[", "\\[")
 
 
+def throttle(what: str) -> str:
+    """What all tenants together have asked for in the last minute. In a slot of its own."""
+    return f"nexus:throttle:{what}"
+
+
 def registrations(address: str) -> str:
     return f"nexus:registrations:{address}"
 
@@ -100,6 +126,16 @@ def provider_tests(tenant_id: int) -> str:
 def cache_feedback(tenant_id: int) -> str:
     """Count: how often the tenant has reported on cached answers in this minute."""
     return f"{_prefix(tenant_id)}cf"
+
+
+def alerts_rest(tenant_id: int) -> str:
+    """Is there while the tenant is not to be evaluated again."""
+    return f"nexus:alerts:rest:{tenant_id}"
+
+
+def alert_acts(tenant_id: int, what: str) -> str:
+    """Count: how often the tenant has sent test alerts, or replayed some, in this minute."""
+    return f"{_prefix(tenant_id)}al:{what}"
 
 
 def live_group(tenant_id: int) -> str:

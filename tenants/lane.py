@@ -1,14 +1,19 @@
 """One connection to Redis that all calls of a process share: written at once, answered in order.
 
 The library's client gives each call a connection of its own from a pool, and costs three times as much CPU; on the
-data plane that call is most of the work. Parsing is hiredis'. Refuses to repeat anything: that is the caller's choice.
+data plane that call is most of the work. Parsing is hiredis'. Refuses to repeat anything that Redis may have done:
+that is the caller's choice. `tenants.cluster` has the same for a Redis Cluster.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import ssl
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -19,37 +24,127 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 # When a timeout comes, an answer may be in the socket already, and this process too busy to have read it.
 GRACE_S = 0.02
+# Redis is left alone for this long after so many failures in a row, rather than making each call wait.
+FAILURES_TO_OPEN, OPEN_S = 3, 1.0
+
+# Nobody's waiting helps against these.
+REFUSALS = (
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+    "ERR AUTH",
+    "ERR invalid password",
+    "ERR This instance has cluster support",
+)
+
+Word = str | bytes | int | float
+
+
+class Script:
+    """Lua, and the name that Redis knows it by."""
+
+    __slots__ = ("sha", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.sha = hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
 
 class Lane:
+    """All of it raises redis' ResponseError, ConnectionError, or TimeoutError after `timeout_s`."""
+
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._address = parse_url(url)
         self._timeout_s = timeout_s
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._failures = 0
+        self._closed_until = 0.0
+        # Called when a connection breaks: what Redis was told last may be lost.
+        self.on_break: Callable[[], None] = lambda: None
 
-    async def call(self, *words: str | bytes | int) -> Any:
-        """The reply. Raises redis' ResponseError, ConnectionError, or TimeoutError after `timeout_s`."""
+    @property
+    def host(self) -> str:
+        return str(self._address.get("host", "localhost"))
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and not self._connection.closed
+
+    async def call(self, *words: Word) -> Any:
         connection = self._connection
         if connection is None or connection.closed:
             connection = await self._connect()
         return await connection.call(words)
 
+    async def evaluate(self, script: Script, keys: Sequence[str], args: Sequence[Word]) -> Any:
+        """Runs the script, in full where Redis does not know it yet."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = await self._connect()
+        try:
+            return await connection.call(("EVALSHA", script.sha, len(keys), *keys, *args))
+        except ResponseError as error:
+            if not str(error).startswith("NOSCRIPT"):
+                raise
+        return await self.call("EVAL", script.text, len(keys), *keys, *args)
+
+    async def transaction(self, *commands: tuple[Word, ...]) -> list[Any]:
+        """All of them or none, and nothing in between; their replies. Raises the first that is an error."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = await self._connect()
+        # Written without a pause: no other call's command comes between.
+        waiting = [connection.call(words) for words in (("MULTI",), *commands, ("EXEC",))]
+        replies = await asyncio.gather(*waiting, return_exceptions=True)
+        for reply in replies if isinstance(replies[-1], BaseException) else replies[-1]:
+            if isinstance(reply, BaseException):
+                raise reply
+        done: list[Any] = replies[-1]  # type: ignore[assignment]  # EXEC's
+        return done
+
+    async def ask_before(self) -> None:
+        """What this task sends next may touch a slot that is on its way here (Redis Cluster)."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            connection = await self._connect()
+        connection.call(("ASKING",)).add_done_callback(_take_note)
+
+    async def refusal(self) -> str:
+        """Why Redis, being there, will never do what we ask; empty when it will, or is away."""
+        try:
+            await self.call("PING")
+        except ResponseError as error:
+            return str(error) if str(error).startswith(REFUSALS) else ""
+        except (RedisConnectionError, RedisTimeoutError):
+            pass
+        return ""
+
     async def aclose(self) -> None:
+        self.hang_up()
+
+    def hang_up(self) -> None:
         if self._connection is not None:
-            self._connection.close(RedisConnectionError("closed"))
+            self._connection.close(None)
 
     async def _connect(self) -> _Connection:
         async with self._connecting:
             if self._connection is not None and not self._connection.closed:
                 return self._connection
+            if time.monotonic() < self._closed_until:
+                raise RedisConnectionError("left alone for a moment")
             try:
                 async with asyncio.timeout(self._timeout_s):
                     self._connection = await self._open()
             except TimeoutError:
+                self._failed()
                 raise RedisTimeoutError("Redis does not accept connections in time") from None
             except OSError as error:
+                self._failed()
                 raise RedisConnectionError(str(error)) from error
+            except RedisConnectionError:
+                self._failed()
+                raise
             return self._connection
 
     async def _open(self) -> _Connection:
@@ -66,19 +161,47 @@ class Lane:
             _, protocol = await loop.create_connection(
                 self._protocol, address.get("host", "localhost"), address.get("port", 6379), ssl=tls
             )
-        if password := address.get("password"):
-            await protocol.call(("AUTH", *([address["username"]] if address.get("username") else []), password))
-        if database := address.get("db"):
-            await protocol.call(("SELECT", str(database)))
+        try:
+            if password := address.get("password"):
+                await protocol.call(("AUTH", *([address["username"]] if address.get("username") else []), password))
+            if database := address.get("db"):
+                await protocol.call(("SELECT", str(database)))
+            # A process that hangs still accepts connections. Whatever else is wrong, the caller's own command says.
+            with contextlib.suppress(ResponseError):
+                await protocol.call(("PING",))
+        except BaseException:
+            protocol.close(None)
+            raise
+        protocol.on_lost, protocol.answered = self._lost, False
         return protocol
 
     def _protocol(self) -> _Connection:
         return _Connection(self._timeout_s)
 
+    def _lost(self, error: Exception, answered: bool) -> None:
+        if answered:
+            self._failures = 0
+        self._failed()
+        if not isinstance(error, RedisTimeoutError):
+            self.on_break()
+
+    def _failed(self) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES_TO_OPEN:
+            self._closed_until = time.monotonic() + OPEN_S
+
+
+def _take_note(future: asyncio.Future[Any]) -> None:
+    """An answer that nobody needs, nor its error: the command behind it fails as well."""
+    if not future.cancelled():
+        future.exception()
+
 
 class _Connection(asyncio.Protocol):
     def __init__(self, timeout_s: float) -> None:
         self.closed = False
+        self.on_lost: Callable[[Exception, bool], None] = lambda error, answered: None
+        self.answered = False
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(replyError=ResponseError)
@@ -86,7 +209,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.WriteTransport | None = None
 
-    def call(self, words: tuple[str | bytes | int, ...]) -> asyncio.Future[Any]:
+    def call(self, words: tuple[Word, ...]) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self._loop.create_future()
         if self.closed or self._transport is None:
             future.set_exception(RedisConnectionError("the connection is closed"))
@@ -102,6 +225,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        self.answered = True
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
@@ -125,8 +249,10 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.close(RedisConnectionError(str(error or "Redis closed the connection")))
 
-    def close(self, error: Exception) -> None:
-        """All who wait are told; the order of answers could not be trusted any more."""
+    def close(self, error: Exception | None) -> None:
+        """All who wait are told; the order of answers could not be trusted any more. None: on purpose."""
+        if self.closed:
+            return
         self.closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -134,9 +260,11 @@ class _Connection(asyncio.Protocol):
         waiting, self._waiting = self._waiting, deque()
         for future, _ in waiting:
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(error or RedisConnectionError("closed"))
         if self._transport is not None:
             self._transport.abort()
+        if error is not None:
+            self.on_lost(error, self.answered)
 
     def _expire(self) -> None:
         """The oldest call's time may be over; look once more after what lies in the socket has been read."""

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def _client() -> redis.Redis:
+    # Where the processes listen (tenants.db.make_bus).
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
 

@@ -85,7 +85,7 @@ class CacheFeedbackView(DataPlaneView):
             raise PayloadTooLarge(f"The body may have up to {MAX_BYTES:,} bytes.")
         body = checked(FeedbackBody(data=openai_chat.parse_object(data)))
         limit = keyspace.cache_feedback(asked.principal.tenant_id)
-        await pace.count(asked.gateway.redis, limit, PER_MINUTE, "Feedback can be given")
+        await pace.count(asked.gateway.lane, limit, PER_MINUTE, "Feedback can be given")
         entry = await asked.entry()
         if entry is None:
             return await self._again(asked, body, request_id)
@@ -134,7 +134,7 @@ async def _take(asked: Asked, entry: dict[str, Any], body: dict[str, Any]) -> tu
     evicts = not body["right"] and not entry["pinned"]
     try:
         if evicts:
-            await asked.gateway.redis.unlink(keyspace.answer(asked.principal.tenant_id, entry["fingerprint"]))
+            await asked.gateway.lane.call("UNLINK", keyspace.answer(asked.principal.tenant_id, entry["fingerprint"]))
         async with asked.gateway.pool.connection() as connection, connection.transaction():
             cursor = await connection.execute(asked.query(_VERDICT), values)
             counted = await cursor.fetchone() is not None

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.errors import TooManyRequests
+from tenants.cluster import AnyLane
 
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
 
 
-async def count(redis: Redis, key: str, per_minute: int, what: str) -> None:
+async def count(lane: AnyLane, key: str, per_minute: int, what: str) -> None:
     """Raises TooManyRequests. Without Redis it goes on, as all of the gateway does."""
     try:
-        async with redis.pipeline(transaction=True) as pipe:
-            # Sets the minute with the first one only.
-            pipe.set(key, 0, ex=WINDOW_S, nx=True)
-            pipe.incr(key)
-            pipe.ttl(key)
-            _, counted, ttl_s = await pipe.execute()
+        # The first one alone sets the minute.
+        _, counted, ttl_s = await lane.transaction(("SET", key, 0, "EX", WINDOW_S, "NX"), ("INCR", key), ("TTL", key))
     except (RedisError, OSError) as error:
         logger.error("%s without a limit while Redis is away: %s", what, error)
         return

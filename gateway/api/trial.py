@@ -64,7 +64,7 @@ class TrialView(DataPlaneView):
         if provider is None:
             raise NotFound(f"There is no provider “{name}” here.")
         await pace.count(
-            gateway.redis, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, "Providers can be tested"
+            gateway.lane, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, "Providers can be tested"
         )
         return json_reply(await _try(gateway, Candidate(provider, model)), request_id)
 

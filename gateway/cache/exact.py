@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import redis
-from django.conf import settings
 
 from tenants import keyspace
+from tenants.db import find_keys, open_redis
 
 BATCH = 500
 # What settle.lua looks for, so that a newer answer does not take a pinned one's place.
@@ -31,7 +31,7 @@ class Kept(NamedTuple):
 
 @functools.cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=1, protocol=2)
+    return open_redis(timeout_s=5)
 
 
 def write(tenant_id: int, answers: Iterable[Kept]) -> None:
@@ -57,14 +57,15 @@ def unpin(tenant_id: int, fingerprint: str, ttl_s: int) -> None:
 
 
 def forget(tenant_id: int, fingerprints: Sequence[str]) -> None:
-    for at in range(0, len(fingerprints), BATCH):
-        _client().unlink(*(keyspace.answer(tenant_id, each) for each in fingerprints[at : at + BATCH]))
+    keys = [keyspace.answer(tenant_id, fingerprint) for fingerprint in fingerprints]
+    for at in range(0, len(keys), BATCH):
+        _unlink(keys[at : at + BATCH])
 
 
 def forget_all(tenant_id: int, *, pinned: bool) -> None:
     """Also those that have no row, because Postgres was away when they came."""
     keys: list[bytes] = []
-    for key in _client().scan_iter(match=keyspace.answer(tenant_id, "*"), count=1000):
+    for key in find_keys(_client(), keyspace.answer(tenant_id, "*")):
         keys.append(key)
         if len(keys) == BATCH:
             _forget(keys, pinned=pinned)
@@ -80,4 +81,12 @@ def _forget(keys: list[bytes], *, pinned: bool) -> None:
                 pipe.hexists(key, _PINNED)
             keys = [key for key, is_pinned in zip(keys, pipe.execute(), strict=True) if not is_pinned]
     if keys:
-        _client().unlink(*keys)
+        _unlink(keys)
+
+
+def _unlink(keys: Sequence[str | bytes]) -> None:
+    with _client().pipeline(transaction=False) as pipe:
+        # One by one: in a Redis Cluster some may be on their way to another node.
+        for key in keys:
+            pipe.unlink(key)
+        pipe.execute()

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-import redis.asyncio
 from django.conf import settings
 
 from gateway import breaker, setups
 from gateway.breaker import FAILURES_TO_OPEN, Breakers
 from gateway.types import Candidate, ProviderConfig
 from tenants import secretbox
+from tenants.lane import Lane
 
 Make = Callable[[], Breakers]
 
@@ -23,12 +23,12 @@ Make = Callable[[], Breakers]
 class Processes:
     """Breakers of several processes, which hear each other's announcements."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
         self.all: list[Breakers] = []
 
     def start(self) -> Breakers:
-        self.all.append(Breakers(self._client, self._announce))
+        self.all.append(Breakers(self._lane, self._announce))
         return self.all[-1]
 
     async def _announce(self, message: str) -> None:
@@ -40,9 +40,9 @@ class Processes:
 async def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Processes]:
     monkeypatch.setattr(breaker, "COOLDOWN_S", 0.1)
     url = settings.REDIS_URL if request.param == "redis" else "redis://127.0.0.1:1/0"
-    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1)
-    yield Processes(client)
-    await client.aclose()
+    lane = Lane(url, timeout_s=1)
+    yield Processes(lane)
+    await lane.aclose()
 
 
 @pytest.fixture

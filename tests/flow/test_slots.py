@@ -7,20 +7,20 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-import redis.asyncio
 from django.conf import settings
 
 from gateway.slots import Slots
 from gateway.types import ProviderConfig
+from tenants.lane import Lane
 
 
 @pytest.fixture(params=["redis", "alone"])
 async def slots(request: pytest.FixtureRequest) -> AsyncIterator[Slots]:
     """With Redis, and with one that nobody answers for."""
     url = settings.REDIS_URL if request.param == "redis" else "redis://127.0.0.1:1/0"
-    client = redis.asyncio.Redis.from_url(url, socket_connect_timeout=1)
-    yield Slots(client)
-    await client.aclose()
+    lane = Lane(url, timeout_s=1)
+    yield Slots(lane)
+    await lane.aclose()
 
 
 def provider(places: int) -> ProviderConfig:
@@ -82,13 +82,13 @@ async def test_who_gives_up_leaves_the_line(slots: Slots) -> None:
 
 
 async def test_two_processes_share_the_places() -> None:
-    clients = [redis.asyncio.Redis.from_url(settings.REDIS_URL) for _ in range(2)]
-    ours, theirs = (Slots(client) for client in clients)
+    lanes = [Lane(settings.REDIS_URL, timeout_s=1) for _ in range(2)]
+    ours, theirs = (Slots(lane) for lane in lanes)
     one = provider(1)
     assert await ours.enter(one, "a", "default", wait=False)
     assert not await theirs.enter(one, "b", "default", wait=False)
     waiting = asyncio.create_task(theirs.enter(one, "b", "default", wait=True))
     await ours.leave(one, "a")
     assert await waiting
-    for client in clients:
-        await client.aclose()
+    for lane in lanes:
+        await lane.aclose()
