@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 from django.db import models
 from django.utils import timezone
 
+from tenants.limits import Budgeted, Limited
 from tenants.models import Tenant
 
+# Where everybody begins, and where those who stop paying end.
+FREE = "free"
 
-class Plan(models.Model):
-    """What a subscription includes. An empty limit is no limit."""
+
+class Plan(Limited):
+    """What a subscription includes, and what it costs. An empty limit is no limit."""
 
     code = models.SlugField(primary_key=True, max_length=32)
     name = models.CharField(max_length=60)
     price_usd = models.DecimalField("price, USD a month", max_digits=10, decimal_places=2, default=Decimal(0))
-    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    monthly_requests = models.PositiveBigIntegerField(null=True, blank=True)
-    monthly_tokens = models.PositiveBigIntegerField(null=True, blank=True)
+    trial_days = models.PositiveSmallIntegerField(default=0, help_text="Once for each workspace.")
+    # A metered plan charges for use beyond its monthly price.
+    request_usd = models.DecimalField(
+        "USD a request", max_digits=14, decimal_places=10, null=True, blank=True, help_text="Empty: not metered."
+    )
+    included_requests = models.PositiveBigIntegerField(
+        default=0, help_text="Of a metered plan: requests in a period before any is charged."
+    )
+    passes_on_cost = models.BooleanField(
+        default=False, help_text="Charges what models cost on the platform's own provider account, at cost."
+    )
+    is_public = models.BooleanField(default=True, help_text="Whether people can choose it themselves.")
     retention_days = models.PositiveIntegerField(default=30, help_text="Usage records are kept this long.")
     position = models.PositiveSmallIntegerField(default=0)
 
@@ -29,9 +42,34 @@ class Plan(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_metered(self) -> bool:
+        return self.request_usd is not None or self.passes_on_cost
 
-class Subscription(models.Model):
-    """The plan of a tenant. `overrides` replaces single limits of the plan: `{"monthly_requests": null}`."""
+    @property
+    def is_sold(self) -> bool:
+        """Whether Stripe has something to charge for it."""
+        return self.code != FREE and (self.price_usd > 0 or self.is_metered)
+
+
+class Subscription(Budgeted):
+    """The plan of a tenant. `overrides` replaces single limits of the plan: `{"monthly_requests": null}`. Its budget is
+    the tenant's own wish, beside that of the plan: the smaller one counts.
+    """
+
+    class Unpriced(models.TextChoices):
+        REFUSE = "refuse", "Refuse them where a budget applies"
+        ALLOW = "allow", "Let them pass uncounted"
+
+    class Status(models.TextChoices):
+        NONE = "none", "never subscribed"
+        TRIALING = "trialing"
+        ACTIVE = "active"
+        PAST_DUE = "past_due"
+        UNPAID = "unpaid"
+        CANCELED = "canceled"
+        INCOMPLETE = "incomplete", "first payment not made"
+        PAUSED = "paused"
 
     tenant = models.OneToOneField(Tenant, on_delete=models.CASCADE, related_name="subscription")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="subscriptions")
@@ -39,9 +77,46 @@ class Subscription(models.Model):
         default=timezone.now, help_text="Monthly periods begin on this day and time of the month (UTC)."
     )
     overrides = models.JSONField(default=dict, blank=True)
+    unpriced = models.CharField(
+        "models without a known price", max_length=6, choices=Unpriced.choices, default=Unpriced.REFUSE
+    )
+
+    # What Stripe said when it was last asked (billing.stripe.state). Nothing else writes these.
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.NONE)
+    stripe_customer_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    stripe_subscription_id = models.CharField(max_length=64, blank=True, default="")
+    stripe_read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was last asked.")
+    grace_until = models.DateTimeField(
+        null=True, blank=True, help_text="A payment failed: from then on the limits are those of Free."
+    )
+    period_start = models.DateTimeField("start of the paid period", null=True, blank=True)
+    period_end = models.DateTimeField("end of the paid period", null=True, blank=True)
+    trial_end = models.DateTimeField(null=True, blank=True)
+    trial_used_at = models.DateTimeField(null=True, blank=True, help_text="A workspace gets one trial.")
+    trial_told_for = models.DateTimeField(null=True, blank=True, help_text="The end of trial that was announced.")
+    cancel_at = models.DateTimeField(null=True, blank=True)
+    pending_plan = models.CharField(max_length=32, blank=True, default="", help_text="The plan it changes to.")
+    pending_at = models.DateTimeField(null=True, blank=True)
+    card_brand = models.CharField(max_length=32, blank=True, default="")
+    card_last4 = models.CharField(max_length=4, blank=True, default="")
+    checkout_session_id = models.CharField(max_length=128, blank=True, default="", db_index=True)
+    metered_since = models.DateTimeField(null=True, blank=True, help_text="Usage from then on is reported to Stripe.")
 
     def __str__(self) -> str:
         return f"{self.tenant}: {self.plan}"
+
+    @property
+    def is_stripes(self) -> bool:
+        """Whether a subscription at Stripe decides on the plan."""
+        return self.status not in {self.Status.NONE, self.Status.CANCELED}
+
+    def effective_plan_code(self, now: dt.datetime) -> str:
+        """As the data plane sees it (billing.plans)."""
+        return FREE if self.grace_until is not None and self.grace_until <= now else self.plan_id
+
+
+def _per_mtok() -> models.DecimalField:
+    return models.DecimalField(max_digits=14, decimal_places=6, null=True, blank=True)
 
 
 class PriceOverride(models.Model):
@@ -52,7 +127,14 @@ class PriceOverride(models.Model):
     effective_from = models.DateTimeField(default=timezone.now)
     input_usd_per_mtok = models.DecimalField(max_digits=14, decimal_places=6)
     output_usd_per_mtok = models.DecimalField(max_digits=14, decimal_places=6)
-    cached_input_usd_per_mtok = models.DecimalField(max_digits=14, decimal_places=6, null=True, blank=True)
+    # Empty: as the tokens they are among.
+    cached_input_usd_per_mtok = _per_mtok()
+    cache_write_usd_per_mtok = _per_mtok()
+    reasoning_usd_per_mtok = _per_mtok()
+    input_audio_usd_per_mtok = _per_mtok()
+    output_audio_usd_per_mtok = _per_mtok()
+    input_image_usd_per_mtok = _per_mtok()
+    output_image_usd_per_mtok = _per_mtok()
 
     class Meta:
         constraints = [
@@ -68,6 +150,7 @@ class LedgerEntry(models.Model):
 
     class Kind(models.TextChoices):
         USAGE = "usage"
+        LATE = "late", "usage, after its period was closed"
         ADJUSTMENT = "adjustment"
 
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="ledger")
@@ -76,19 +159,119 @@ class LedgerEntry(models.Model):
     batch = models.UUIDField(help_text="The transaction that wrote it, together with its usage records.")
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.USAGE)
     period_start = models.DateTimeField()
+    day = models.DateField(help_text="UTC day on which the requests came in.")
     requests = models.BigIntegerField()
     tokens = models.BigIntegerField(help_text="Tokens that count against the quota; hits cost none.")
     cost_usd = models.DecimalField(max_digits=20, decimal_places=10)
     saved_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    platform_cost_usd = models.DecimalField(
+        max_digits=20, decimal_places=10, default=Decimal(0), help_text="The part that the platform's account paid."
+    )
+    unpriced = models.BigIntegerField(default=0, help_text="Requests whose model has no known price.")
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         verbose_name_plural = "ledger entries"
         constraints = [
-            models.UniqueConstraint(fields=["batch", "tenant", "key_id", "period_start"], name="a_batch_is_booked_once")
+            models.UniqueConstraint(
+                fields=["batch", "tenant", "key_id", "period_start", "day"], name="a_batch_is_booked_once"
+            )
         ]
         indexes = [models.Index(fields=["tenant", "period_start"], name="ledger_by_period")]
 
     def __str__(self) -> str:
         return f"{self.tenant} {self.period_start:%Y-%m-%d}: {self.requests} requests, {self.tokens} tokens"
+
+
+class ClosedPeriod(models.Model):
+    """What a tenant's ledger said when a period was over and all its usage was booked. Never changed; what comes later
+    is booked as late, beside it.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="closed_periods")
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    closed_at = models.DateTimeField(default=timezone.now)
+    plan_code = models.CharField(max_length=32)
+    requests = models.BigIntegerField()
+    tokens = models.BigIntegerField()
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    saved_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    platform_cost_usd = models.DecimalField(max_digits=20, decimal_places=10)
+    unpriced = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "period_start"], name="a_period_is_closed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} {self.period_start:%Y-%m-%d}"
+
+
+class MeterReport(models.Model):
+    """A part of a tenant's usage in a period, as one event for a meter of Stripe's. Written before it is sent, and sent
+    under the same identifier until Stripe has it.
+    """
+
+    class Meter(models.TextChoices):
+        REQUESTS = "nexus_requests", "requests"
+        MODEL_COST = "nexus_model_cost", "model cost, micro-USD"
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="meter_reports")
+    meter = models.CharField(max_length=24, choices=Meter.choices)
+    period_start = models.DateTimeField()
+    value = models.BigIntegerField()
+    billable = models.BooleanField(default=True, help_text="Not: used before the plan was a metered one; never sent.")
+    identifier = models.CharField(max_length=100, unique=True)
+    up_to = models.BigIntegerField(default=0, help_text="The newest ledger row that was counted.")
+    created_at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField("Stripe's timestamp")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(value__gt=0), name="a_report_adds")]
+        indexes = [
+            models.Index(fields=["tenant", "meter", "period_start"], name="reports_by_period"),
+            models.Index(
+                fields=["tenant"], name="reports_to_send", condition=models.Q(billable=True, sent_at__isnull=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} {self.period_start:%Y-%m-%d}: {self.value} {self.get_meter_display()}"
+
+
+class Reconciliation(models.Model):
+    """The last comparison of one period's books: what each of them says, and by how much they differ."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="reconciliations")
+    period_start = models.DateTimeField()
+    compared_at = models.DateTimeField()
+    # By source (ledger, redis, records, rollups, stripe, closed): {"requests": …, "tokens": …, "cost_usd": "…"}.
+    books = models.JSONField()
+    # The largest difference from the ledger, each in its own unit; 0 when all agree.
+    drift_requests = models.BigIntegerField(default=0)
+    drift_tokens = models.BigIntegerField(default=0)
+    drift_usd = models.DecimalField(max_digits=20, decimal_places=10, default=Decimal(0))
+    drifting_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "period_start"], name="one_comparison_per_period")]
+
+    def __str__(self) -> str:
+        return f"{self.tenant} {self.period_start:%Y-%m-%d}: {self.drift_requests} requests apart"
+
+
+class PlatformLimits(models.Model):
+    """What all tenants together may ask for in a minute. One row; empty is no limit."""
+
+    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    tokens_per_minute = models.PositiveBigIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "platform limits"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_row_of_platform_limits")]
+
+    def __str__(self) -> str:
+        return "The platform's limits"

@@ -10,25 +10,25 @@ import dataclasses
 import datetime as dt
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import redis.asyncio
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from billing.ledger import Booked, Used
 from billing.periods import Period, period_at
+from billing.policies import Policy, header_of, policies_of
 from tenants import keyspace
-from tenants.lane import Lane
-from tenants.principal import Limits, Principal
+from tenants.cluster import AnyLane
+from tenants.lane import Script
+from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
 
 _LUA = Path(__file__).parent / "lua"
-# Redis is left alone for this long after so many failures in a row, rather than making each request wait.
-FAILURES_TO_OPEN, OPEN_S = 3, 1.0
 # A period's counters outlive it, for late settlements and questions.
 AFTERLIFE_S = 7 * 86400
 
@@ -39,7 +39,7 @@ class RedisAway(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Account:
-    """Where a caller's counters are in one period; made once per caller and period."""
+    """Where a caller's counters are in one period, and what limits them; made once per caller and period."""
 
     principal: Principal
     period: Period
@@ -47,11 +47,18 @@ class Account:
     holds_key: str
     rates_key: str
     stream: str
+    in_flight_keys: tuple[str, str]
     facts: bytes
+    policies: tuple[Policy, ...]
+    has_budget: bool
+    policy_header: bytes
 
 
 class Ask(NamedTuple):
-    """`completion_tokens` is the client's own bound, or None. `answer_key` is looked up; None skips the exact cache."""
+    """`completion_tokens` is the client's own bound, or None. `answer_key` is looked up; None skips the exact cache.
+
+    `unit_costs` are the most that one prompt token and one completion token may cost, in units; None: no known price.
+    """
 
     id: str
     prompt_tokens: int
@@ -59,20 +66,26 @@ class Ask(NamedTuple):
     answer_key: str | None
     max_age_s: float | None
     hit_event: bytes
+    day: int
+    unit_costs: tuple[int, int] | None = None
 
 
 class Window(NamedTuple):
-    """Limit, what is left of it, and milliseconds until it is whole again; -1 where there is no limit."""
+    """Limit, what is left of it, milliseconds until it is whole again, and the number of its policy in the account;
+    that of the tightest limit; -1 where there is none.
+    """
 
     requests_limit: int
     requests_left: int
     requests_reset_ms: int
+    requests_policy: int
     tokens_limit: int
     tokens_left: int
     tokens_reset_ms: int
+    tokens_policy: int
 
 
-NO_WINDOW = Window(-1, -1, 0, -1, -1, 0)
+NO_WINDOW = Window(-1, -1, 0, -1, -1, -1, 0, -1)
 
 
 class Hit(NamedTuple):
@@ -82,29 +95,43 @@ class Hit(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """`held` tokens, or None when nothing could be held; `completion_cap` where the quota bounds the answer."""
+    """`held` tokens and `cost` units; `completion_cap` where a quota or budget bounds the answer."""
 
     window: Window
-    held: int | None
+    held: int
     completion_cap: int | None
+    cost: int
 
 
 class RateLimited(NamedTuple):
     window: Window
-    what: str
+    policy: Policy
     retry_after_ms: int
 
 
-class QuotaSpent(NamedTuple):
-    """`what` is "requests", "tokens", or "held": enough is left, but calls in flight hold it."""
+class Busy(NamedTuple):
+    """As many requests are in flight as may be."""
 
     window: Window
-    what: str
+    policy: Policy
+
+
+class Spent(NamedTuple):
+    """A quota or budget is used up; or only `held`: enough is left, but calls in flight hold it."""
+
+    window: Window
+    policy: Policy
     used: int
-    limit: int
+    held: bool
 
 
-Verdict = Hit | Hold | RateLimited | QuotaSpent
+class Unpriced(NamedTuple):
+    """A budget applies, and nobody knows what the model costs."""
+
+    window: Window
+
+
+Verdict = Hit | Hold | RateLimited | Busy | Spent | Unpriced
 
 
 class Settlement(NamedTuple):
@@ -115,12 +142,19 @@ class Settlement(NamedTuple):
 
     def without_answer(self) -> Settlement:
         """To be kept for a while."""
-        return Settlement(self.keys[:5], [compact(arg) for arg in self.args[:3]])
+        return Settlement(self.keys[:7], [compact(arg) for arg in self.args[:3]])
 
 
 def compact(data: bytes) -> bytes:
     """A copy in no more memory than it needs: behind a short text, orjson leaves all of its buffer, 4 KB and more."""
     return bytes(memoryview(data))
+
+
+class Held(NamedTuple):
+    """What a call was given at admission: tokens, and units of money."""
+
+    tokens: int
+    cost: int
 
 
 class Answer(NamedTuple):
@@ -142,14 +176,29 @@ class Replay(NamedTuple):
     ttl_s: int
 
 
-# What the ledger says of a period: (key id, or None for the tenant's sum) → (requests, tokens).
-Used = dict[int | None, tuple[int, int]]
-ReadLedger = Callable[[Principal, Period], Awaitable[Used]]
+ReadLedger = Callable[[Principal, Period, dt.date], Awaitable[Used]]
+
+
+class Standing(NamedTuple):
+    """What one key, or the tenant, has used and holds in a period; money in units, `day` is that of today."""
+
+    requests: int = 0
+    tokens: int = 0
+    cost: int = 0
+    day_cost: int = 0
+    held_requests: int = 0
+    held_tokens: int = 0
+    held_cost: int = 0
+    held_day_cost: int = 0
+
+
+_STANDING = ("r", "t", "c", "dc", "hr", "ht", "hc", "dhc")
 
 
 def account_of(principal: Principal, now: dt.datetime, *, hold_ttl_s: int) -> Account:
     period = period_at(principal.period_anchor, now)
     tenant_id = principal.tenant_id
+    policies = policies_of(principal)
     return Account(
         principal=principal,
         period=period,
@@ -157,51 +206,103 @@ def account_of(principal: Principal, now: dt.datetime, *, hold_ttl_s: int) -> Ac
         holds_key=keyspace.holds(tenant_id, period.id),
         rates_key=keyspace.rates(tenant_id),
         stream=keyspace.usage_stream(keyspace.partition(tenant_id)),
-        facts=compact(
-            orjson.dumps(
-                {
-                    "k": principal.key_id,
-                    "t": _limits(principal.limits),
-                    "u": _limits(principal.key_limits),
-                    "h": hold_ttl_s,
-                    "x": int(period.end.timestamp()),
-                }
-            )
-        ),
+        in_flight_keys=(keyspace.in_flight(tenant_id), keyspace.in_flight(tenant_id, principal.key_id)),
+        facts=_facts(principal, period, policies, hold_ttl_s),
+        policies=policies,
+        has_budget=any(policy.what == "budget" for policy in policies),
+        policy_header=header_of(policies, int((period.end - period.start).total_seconds())),
     )
 
 
-def _limits(limits: Limits) -> list[int]:
-    return [
-        -1 if limit is None else limit
-        for limit in (
-            limits.requests_per_minute,
-            limits.tokens_per_minute,
-            limits.monthly_requests,
-            limits.monthly_tokens,
-        )
+def _facts(principal: Principal, period: Period, policies: Sequence[Policy], hold_ttl_s: int) -> bytes:
+    """What the scripts know of the caller."""
+    facts: dict[str, Any] = {
+        "k": principal.key_id,
+        "h": hold_ttl_s,
+        "x": int(period.end.timestamp()),
+        "u": principal.refuse_unpriced,
+        "e": max(map(_lasts_s, policies), default=0),
+        "w": [],
+        "n": [],
+        "q": [],
+    }
+    for number, policy in enumerate(policies):
+        of_key = {"k": True} if policy.of_key else {}
+        if policy.window_s:
+            scope = f"k{principal.key_id}:" if policy.of_key else ""
+            rule: dict[str, Any] = {"i": number, "s": policy.window_s, "l": policy.limit}
+            rule["f"] = f"{scope}{policy.what[0]}{'b' if policy.burst else policy.window_s}"
+            if policy.what == "tokens":
+                rule["t"] = True
+            if policy.burst:
+                rule["b"] = policy.burst
+            facts["w"].append(rule)
+        elif policy.what == "concurrency":
+            facts["n"].append({"i": number, "l": policy.limit, **of_key})
+        else:
+            facts["q"].append({"i": number, "l": policy.limit, "w": policy.counter, **of_key})
+    return compact(orjson.dumps(facts))
+
+
+def _lasts_s(policy: Policy) -> int:
+    """After so long it is as if nothing had been asked: a window has passed, with its oldest slot; a bucket is full."""
+    full_s = policy.window_s * policy.burst // max(policy.limit, 1) if policy.burst else 0
+    return max(2 * policy.window_s, full_s + 1)
+
+
+def question(account: Account, ask: Ask) -> tuple[list[str], list[bytes]]:
+    """What admit.lua is given: its keys and arguments."""
+    keys = [
+        account.quota_key,
+        account.holds_key,
+        account.rates_key,
+        account.stream,
+        *account.in_flight_keys,
+        keyspace.hit(account.principal.tenant_id, ask.id),
     ]
+    if ask.answer_key is not None:
+        keys.append(ask.answer_key)
+    prompt_cost, completion_cost = ask.unit_costs or (-1, -1)
+    call = orjson.dumps(
+        {
+            "id": ask.id,
+            "p": ask.prompt_tokens,
+            "c": -1 if ask.completion_tokens is None else ask.completion_tokens,
+            "a": -1 if ask.max_age_s is None else ask.max_age_s,
+            "d": ask.day,
+            "f": prompt_cost,
+            "g": completion_cost,
+        }
+    )
+    return keys, [account.facts, call, ask.hit_event]
 
 
 def settlement(
     account: Account,
     ask_id: str,
     *,
-    held: int | None,
+    held: Held | None,
+    day: int,
     requests: int,
     tokens: int,
+    cost: int,
     event: bytes,
     answer: Answer | None = None,
     replay: Replay | None = None,
 ) -> Settlement:
+    """`day` is that of the call, `cost` in units."""
     keys = [
         account.quota_key,
         account.holds_key,
         account.rates_key,
         account.stream,
+        *account.in_flight_keys,
         keyspace.settled(account.principal.tenant_id, ask_id),
     ]
-    call: dict[str, Any] = {"id": ask_id, "h": -1 if held is None else held, "r": requests, "t": tokens}
+    # Units as text: Lua's numbers are exact up to 2**53 only.
+    call: dict[str, Any] = {"id": ask_id, "h": -1, "m": 0, "d": day, "r": requests, "t": tokens, "c": str(cost)}
+    if held is not None:
+        call |= {"h": held.tokens, "m": held.cost}
     kept = answer or replay
     if kept is None:
         return Settlement(keys, [account.facts, orjson.dumps(call), event])
@@ -215,41 +316,25 @@ def settlement(
 
 
 class Quota:
-    """The Lua calls, behind one switch that leaves a dead Redis alone for a moment."""
+    """The Lua calls. The lane leaves a dead Redis alone for a moment."""
 
-    def __init__(self, lane: Lane, client: redis.asyncio.Redis, read_ledger: ReadLedger) -> None:
+    def __init__(self, lane: AnyLane, read_ledger: ReadLedger) -> None:
         self._lane = lane
-        self._redis = client
         self._read_ledger = read_ledger
-        self._scripts = {name: (_LUA / f"{name}.lua").read_bytes() for name in ("admit", "settle")}
-        self._shas: dict[str, str] = {}
-        self._failures = 0
-        self._closed_until = 0.0
+        self._scripts = {name: Script((_LUA / f"{name}.lua").read_bytes()) for name in ("admit", "settle")}
         self.swallowed_errors = 0
-        # Called at once when a connection breaks: what Redis was told last may be lost (billing.outage).
-        self.on_break: Callable[[], None] = lambda: None
         # Moving average of a call's time: an exact hit's event is written before its own time is known.
         self.round_trip_ms = 0.5
 
     async def admit(self, account: Account, ask: Ask) -> Verdict:
         """Raises `RedisAway`. Seeds the period's counters from the ledger when Redis does not have them."""
-        keys = [account.quota_key, account.holds_key, account.rates_key, account.stream]
-        if ask.answer_key is not None:
-            keys.append(ask.answer_key)
-        call = orjson.dumps(
-            {
-                "id": ask.id,
-                "p": ask.prompt_tokens,
-                "c": -1 if ask.completion_tokens is None else ask.completion_tokens,
-                "a": -1 if ask.max_age_s is None else ask.max_age_s,
-            }
-        )
+        keys, args = question(account, ask)
         for _ in range(3):
             started = time.perf_counter()
-            reply = await self._call("admit", keys, [account.facts, call, ask.hit_event])
+            reply = await self._call("admit", keys, args)
             if reply[0] != b"seed":
                 self.round_trip_ms += ((time.perf_counter() - started) * 1000 - self.round_trip_ms) * 0.05
-                return _verdict(reply)
+                return _verdict(account, reply)
             await self._seed(account)
         raise RedisAway("the period's counters do not stay")
 
@@ -257,90 +342,97 @@ class Quota:
         """False when it was settled before. Raises `RedisAway`."""
         return bool(await self._call("settle", settlement.keys, settlement.args))
 
-    async def used(self, account: Account) -> tuple[int, int]:
-        """Requests and tokens used in the account's period, those in flight included. Raises `RedisAway`."""
+    async def standing(self, account: Account) -> tuple[Standing, Standing]:
+        """Of the tenant and of the key in the account's period. Raises `RedisAway`."""
+        today = _day(dt.datetime.now(dt.UTC))
+        scopes = ("", f"k{account.principal.key_id}:")
+        names = [f"{scope}{name}" for scope in scopes for name in (*_STANDING, "D")]
         for _ in range(2):
             try:
-                counters = await self._redis.hmget(account.quota_key, ["r", "hr", "t", "ht"])
+                counters = await self._lane.call("HMGET", account.quota_key, *names)
             except (RedisError, OSError) as error:
                 raise RedisAway from error
             if counters[0] is not None:
-                requests, held_requests, tokens, held_tokens = (int(c or 0) for c in counters)
-                return requests + held_requests, tokens + held_tokens
+                width = len(_STANDING) + 1
+                tenant, key = (_standing(counters[at : at + width], today) for at in (0, width))
+                return tenant, key
             await self._seed(account)
         raise RedisAway("the period's counters do not stay")
 
-    async def append(self, stream: str, fields: dict[bytes | str, bytes]) -> None:
-        """Writes a usage event once more. Raises `RedisAway`."""
+    async def used(self, account: Account) -> tuple[int, int]:
+        """Requests and tokens used in the account's period, those in flight included. Raises `RedisAway`."""
+        tenant, _ = await self.standing(account)
+        return tenant.requests + tenant.held_requests, tenant.tokens + tenant.held_tokens
+
+    async def append(self, stream: str, event: bytes, meta: bytes) -> None:
+        """Writes an exact hit's usage event once more. Raises `RedisAway`."""
         try:
-            await self._redis.xadd(stream, fields)  # type: ignore[arg-type]
+            await self._lane.call("XADD", stream, "*", "e", event, "m", meta)
         except (RedisError, OSError) as error:
             raise RedisAway from error
 
-    async def is_up(self) -> bool:
+    async def is_up(self, tag: str) -> bool:
+        """Whether the node answers that has the keys of this hash tag."""
         try:
-            return bool(await self._redis.ping())
+            await self._lane.call("EXISTS", f"{{{tag}}}")
         except (RedisError, OSError):
             return False
+        return True
 
     async def _seed(self, account: Account) -> None:
         """From the ledger. Who comes second changes nothing: HSETNX."""
-        used = await self._read_ledger(account.principal, account.period)
-        used.setdefault(account.principal.key_id, (0, 0))
+        now = dt.datetime.now(dt.UTC)
+        used = await self._read_ledger(account.principal, account.period, now.date())
+        used.setdefault(account.principal.key_id, Booked())
+        commands: list[tuple[str | int, ...]] = []
+        for key_id, booked in used.items():
+            scope = "" if key_id is None else f"k{key_id}:"
+            for name, value in zip(("r", "t", "c", "dc", "a"), booked, strict=True):
+                commands.append(("HSETNX", account.quota_key, f"{scope}{name}", str(value)))
+            commands.append(("HSETNX", account.quota_key, f"{scope}D", str(_day(now))))
+        for key in (account.quota_key, account.holds_key):
+            commands.append(("EXPIREAT", key, int(account.period.end.timestamp()) + AFTERLIFE_S))
         try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for key_id, (requests, tokens) in sorted(used.items(), key=lambda item: item[0] is None):
-                    scope = "" if key_id is None else f"k{key_id}:"
-                    pipe.hsetnx(account.quota_key, f"{scope}r", str(requests))
-                    pipe.hsetnx(account.quota_key, f"{scope}t", str(tokens))
-                pipe.expireat(account.quota_key, int(account.period.end.timestamp()) + AFTERLIFE_S)
-                pipe.expireat(account.holds_key, int(account.period.end.timestamp()) + AFTERLIFE_S)
-                await pipe.execute()
+            await self._lane.transaction(*commands)
         except (RedisError, OSError) as error:
             raise RedisAway from error
 
     async def _call(self, script: str, keys: list[str], args: list[bytes]) -> Any:
-        if self._closed_until and time.monotonic() < self._closed_until:
-            raise RedisAway("left alone for a moment")
-        try:
-            reply = await self._evaluate(script, keys, args)
-        except (RedisError, OSError, TimeoutError) as error:
-            self.swallowed_errors += 1
-            self._failures += 1
-            if self._failures >= FAILURES_TO_OPEN:
-                self._closed_until = time.monotonic() + OPEN_S
-            raise RedisAway(str(error)) from error
-        self._failures, self._closed_until = 0, 0.0
-        return reply
-
-    async def _evaluate(self, script: str, keys: list[str], args: list[bytes]) -> Any:
         """Once more when an idle connection turns out to be cut: both scripts may run twice for one id."""
-        for attempt in (1, 2):
+        try:
             try:
-                sha = self._shas.get(script) or await self._load(script)
-                return await self._lane.call("EVALSHA", sha, len(keys), *keys, *args)
-            except ResponseError as error:
-                if not str(error).startswith("NOSCRIPT"):
-                    raise
-                self._shas.pop(script, None)
+                return await self._lane.evaluate(self._scripts[script], keys, args)
             except RedisConnectionError:
-                self.on_break()
-                if attempt == 2:
-                    raise
-        raise RedisConnectionError(f"Redis does not keep the {script} script")
-
-    async def _load(self, script: str) -> str:
-        sha: bytes = await self._lane.call("SCRIPT", "LOAD", self._scripts[script])
-        self._shas[script] = sha.decode()
-        return self._shas[script]
+                if script == "admit":
+                    args = [*args, b"again"]
+                return await self._lane.evaluate(self._scripts[script], keys, args)
+        except (RedisError, OSError) as error:
+            self.swallowed_errors += 1
+            raise RedisAway(str(error)) from error
 
 
-def _verdict(reply: list[Any]) -> Verdict:
+def _standing(counters: Sequence[bytes | None], today: int) -> Standing:
+    *counted, day = (int(counter or 0) for counter in counters)
+    standing = Standing(*counted)
+    return standing if day == today else standing._replace(day_cost=0, held_day_cost=0)
+
+
+def _day(at: dt.datetime) -> int:
+    """Days since 1970, UTC."""
+    return int(at.timestamp()) // 86400
+
+
+def _verdict(account: Account, reply: list[Any]) -> Verdict:
     kind, window = reply[0], Window(*reply[1])
-    if kind == b"hit":
-        return Hit(window, reply[2], reply[3])
-    if kind == b"hold":
-        return Hold(window, reply[2], None if reply[3] < 0 else reply[3])
-    if kind == b"rate":
-        return RateLimited(window, reply[2].decode(), reply[3])
-    return QuotaSpent(window, kind.decode(), reply[2], reply[3])
+    match kind:
+        case b"hit":
+            return Hit(window, reply[2], reply[3])
+        case b"hold":
+            return Hold(window, reply[2], None if reply[3] < 0 else reply[3], reply[4])
+        case b"rate":
+            return RateLimited(window, account.policies[reply[2]], reply[3])
+        case b"busy":
+            return Busy(window, account.policies[reply[2]])
+        case b"unpriced":
+            return Unpriced(window)
+    return Spent(window, account.policies[reply[2]], reply[3], held=kind == b"held")

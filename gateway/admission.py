@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from django.conf import settings
 
 from analytics.events import HIT_EXACT
 from billing import quota
-from billing.quota import Hit, Hold, QuotaSpent, RateLimited, RedisAway
-from gateway import idempotency, routing
+from billing.quota import Held, Hit, Hold, RedisAway, Spent
+from gateway import idempotency, metering, refusals, routing
 from gateway.cache import fingerprint
 from gateway.cache import rules as cache_rules
+from gateway.dialects.openai_chat import BYTES_PER_TOKEN
 from gateway.errors import (
     Forbidden,
-    GatewayError,
     InvalidRequest,
-    PaymentRequired,
     TooManyRequests,
     Unauthorized,
     Unavailable,
 )
-from gateway.types import Call, Headers
+from gateway.tags import tags_of
+from gateway.types import Call
 from tenants import keyspace
 from tenants.principal import DirectoryUnavailable, Principal
 
@@ -94,6 +94,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
     control = request.payload.pop("cache", None)
     if control is not None or not cache_rules.HEADERS.isdisjoint(incoming.headers):
         rules = cache_rules.narrowed(rules, incoming.headers, control)
+    tags = tags_of(incoming.headers, request.payload)
     end_user = fingerprint.end_user(request)
     if rules.per_end_user and end_user is None:
         # Nobody knows whose answer it would be.
@@ -103,7 +104,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         digest = fingerprint.fingerprint(request, plan.ways, namespace)
     except TypeError:
         raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
-    return Call(
+    call = Call(
         id=new_id(),
         request_id=incoming.request_id,
         dialect=incoming.dialect,
@@ -117,8 +118,12 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         namespace=namespace,
         end_user=end_user or "",
         idempotency_key=idempotency.key_of(incoming.headers, principal),
+        tags=tags,
         priority=_priority(request.payload.get("service_tier"), principal),
     )
+    if call.account.has_budget:
+        call.unit_costs = _unit_costs(gateway, call)
+    return call
 
 
 _TIERS = {"priority": "high", "flex": "low"}
@@ -140,7 +145,11 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
         answer_key=keyspace.answer(call.principal.tenant_id, call.fingerprint) if exact else None,
         max_age_s=call.rules.max_age_s,
         hit_event=_hit_event(gateway, call) if exact else b"",
+        day=call.day,
+        unit_costs=call.unit_costs,
     )
+    if gateway.throttle.is_on:
+        await _throttle(gateway, call)
     pause_s, waited_s = HELD_BACKOFF_S, 0.0
     while True:
         try:
@@ -153,13 +162,38 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
             gateway.settler.remember_hit(call.account.stream, ask.hit_event, verdict.meta)
             return verdict
         if isinstance(verdict, Hold):
-            call.held_tokens, call.completion_cap = verdict.held, verdict.completion_cap
+            call.held, call.completion_cap = Held(verdict.held, verdict.cost), verdict.completion_cap
             return None
-        if not (isinstance(verdict, QuotaSpent) and verdict.what == "held") or waited_s >= HELD_WAIT_S:
-            raise _refusal(call, verdict)
+        if not (isinstance(verdict, Spent) and verdict.held) or waited_s >= HELD_WAIT_S:
+            raise refusals.of(call, verdict)
         await asyncio.sleep(pause_s)
         waited_s += pause_s
         pause_s = min(pause_s * 2, HELD_BACKOFF_MAX_S)
+
+
+def _unit_costs(gateway: Gateway, call: Call) -> tuple[int, int] | None:
+    """The most that one prompt token and one completion token may cost, whoever answers; None: nobody knows."""
+    most_prompt = most_completion = 0
+    for candidate in call.plan.candidates:
+        worst = metering.worst(gateway.prices, candidate, call.request, call.when)
+        if worst is None:
+            return None
+        most_prompt, most_completion = max(most_prompt, worst[0]), max(most_completion, worst[1])
+    # A hedged call is asked twice. No tokenizer makes more tokens of a text than it has bytes, and the estimate is of
+    # fewer: what is held in money is never too little.
+    times = 2 if call.plan.hedge_after_s is not None else 1
+    return math.ceil(times * most_prompt * BYTES_PER_TOKEN), times * most_completion
+
+
+async def _throttle(gateway: Gateway, call: Call) -> None:
+    """What all workspaces together may ask for. Raises TooManyRequests."""
+    retry_after_s = await gateway.throttle.take(call.request.prompt_tokens + (call.request.max_tokens or 0))
+    if retry_after_s > 0:
+        raise TooManyRequests(
+            f"The gateway as a whole is at its limit. Try again in {retry_after_s:.0f} s.",
+            code="platform_busy",
+            retry_after_s=retry_after_s,
+        )
 
 
 def _limit_without_redis(gateway: Gateway, call: Call) -> None:
@@ -173,77 +207,20 @@ def _limit_without_redis(gateway: Gateway, call: Call) -> None:
 
 def _hit_event(gateway: Gateway, call: Call) -> bytes:
     """The usage event of an exact hit; what it says of the answer, Redis adds from the entry."""
-    return orjson.dumps(
-        {
-            "variant": call.plan.variant,
-            "id": call.id,
-            "request_id": call.request_id,
-            "tenant_id": call.principal.tenant_id,
-            "key_id": call.principal.key_id,
-            "at": call.at,
-            "period": int(call.account.period.id),
-            "dialect": call.dialect.NAME,
-            "outcome": HIT_EXACT,
-            "model": call.request.model,
-            "stream": call.request.stream,
-            "latency_ms": round(call.elapsed_ms + gateway.quota.round_trip_ms, 3),
-        }
-    )
-
-
-def _refusal(call: Call, verdict: RateLimited | QuotaSpent) -> GatewayError:
-    error: GatewayError
-    if isinstance(verdict, RateLimited):
-        limit = verdict.window.requests_limit if verdict.what == "requests" else verdict.window.tokens_limit
-        error = TooManyRequests(
-            f"The limit of {limit:,} {verdict.what} a minute is reached. Try again in"
-            f" {max(1, -(-verdict.retry_after_ms // 1000))} s.",
-            retry_after_s=verdict.retry_after_ms / 1000,
-        )
-    elif verdict.what == "held":
-        error = TooManyRequests(
-            f"{verdict.limit - verdict.used:,} tokens are left of this month's {verdict.limit:,}, and requests in"
-            " flight hold them. Try again when those have ended.",
-            code="quota_held",
-            retry_after_s=1,
-        )
-    else:
-        error = PaymentRequired(_spent(call, verdict))
-    error.extra_headers = window_headers(verdict.window)
-    return error
-
-
-def _spent(call: Call, verdict: QuotaSpent) -> str:
-    resets = call.account.period.end
-    upgrade = f"{settings.PUBLIC_URL}/t/{call.principal.slug}/"
-    used = f"{min(verdict.used, verdict.limit):,} of this month's {verdict.limit:,} {verdict.what} are used"
-    if verdict.what == "tokens" and verdict.used < verdict.limit:
-        used += f", and this request's messages alone may need {call.request.prompt_tokens:,}"
-    return f"{used}. They reset on {resets:%Y-%m-%d %H:%M} UTC; a larger plan is at {upgrade}."
-
-
-def window_headers(window: quota.Window) -> Headers:
-    """OpenAI's x-ratelimit headers; none where there is no limit."""
-    headers: Headers = []
-    if window.requests_limit >= 0:
-        headers += _limit_headers(b"requests", window.requests_limit, window.requests_left, window.requests_reset_ms)
-    if window.tokens_limit >= 0:
-        headers += _limit_headers(b"tokens", window.tokens_limit, window.tokens_left, window.tokens_reset_ms)
-    return headers
-
-
-def _limit_headers(what: bytes, limit: int, left: int, reset_ms: int) -> Headers:
-    return [
-        (b"x-ratelimit-limit-" + what, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + what, b"%d" % left),
-        (b"x-ratelimit-reset-" + what, _duration(reset_ms)),
-    ]
-
-
-def _duration(milliseconds: int) -> bytes:
-    """As OpenAI writes it: 59.8s, 6m0s, 12h3m0s."""
-    if milliseconds < 60_000:
-        return b"%gs" % (milliseconds / 1000)
-    minutes, seconds = divmod(-(-milliseconds // 1000), 60)
-    hours, minutes = divmod(minutes, 60)
-    return b"%dh%dm%ds" % (hours, minutes, seconds) if hours else b"%dm%ds" % (minutes, seconds)
+    event = {
+        "variant": call.plan.variant,
+        "id": call.id,
+        "request_id": call.request_id,
+        "tenant_id": call.principal.tenant_id,
+        "key_id": call.principal.key_id,
+        "at": call.at,
+        "period": int(call.account.period.id),
+        "dialect": call.dialect.NAME,
+        "outcome": HIT_EXACT,
+        "model": call.request.model,
+        "stream": call.request.stream,
+        "latency_ms": round(call.elapsed_ms + gateway.quota.round_trip_ms, 3),
+    }
+    if call.tags:
+        event["tags"] = call.tags
+    return orjson.dumps(event)

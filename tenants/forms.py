@@ -1,4 +1,4 @@
-"""Forms of sign-up and login."""
+"""Forms of sign-up and login, and what the admin's forms of limits have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 
-from tenants import registration
+from tenants import limits, registration
 
 
 class SignUpForm(forms.Form):
@@ -38,3 +38,17 @@ class LoginForm(AuthenticationForm):
     username = forms.EmailField(
         label="Email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
     )
+
+
+class LimitsForm(forms.ModelForm):
+    """Of a model that is `limits.Limited`."""
+
+    def clean(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().clean() or self.cleaned_data
+        given = {name: fields.get(name) for name in limits.LIMIT_FIELDS}
+        for name, value in given.items():
+            try:
+                limits.check({name: value})
+            except ValueError as error:
+                self.add_error(name, str(error))
+        return fields

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tenants import keys
+from tenants.limits import NO_LIMITS, Limits
 
 logger = logging.getLogger(__name__)
 
@@ -32,19 +33,6 @@ class DirectoryUnavailable(Exception):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Limits:
-    """None is no limit. Requests and tokens a minute are sliding windows; monthly ones are quotas of the period."""
-
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
-    monthly_requests: int | None = None
-    monthly_tokens: int | None = None
-
-
-NO_LIMITS = Limits()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Principal:
     tenant_id: int
     schema: str
@@ -56,6 +44,8 @@ class Principal:
     plan: str
     limits: Limits
     key_limits: Limits = NO_LIMITS
+    # Whether a model without a known price is refused where a dollar budget applies.
+    refuse_unpriced: bool = True
     scopes: frozenset[str] = frozenset()
     allowed_models: frozenset[str] = frozenset()
     priority: str = "default"

@@ -1,11 +1,12 @@
 """A faithful OpenAI-compatible provider that also misbehaves, as the model's name tells it to.
 
-`ok` answers. `status-503` fails so. `cut` and `hang` break off or fall silent in the middle of a stream; `hang` without
-a stream never answers. `garbage` sends no JSON, `empty` no choices, `silent` no usage, `length` stops at the limit,
-`flaky` fails every other call. `slow` takes half a second. `echo` says the last message itself, `tools` answers a user
-with a call of the first tool, and a tool with a text. `later-50` fails every other call with 429 and 50 ms to wait.
-`long` streams for ten seconds. `GET /calls` counts chat requests by model, also those that were under way at the same
-time, and those that were cut off.
+`ok` answers, and embeds as most do. `status-503` fails so. `cut` and `hang` break off or fall silent in the middle of a
+stream; `hang` without a stream never answers. `garbage` sends no JSON, `empty` no choices, `silent` no usage, `length`
+stops at the limit, `flaky` fails every other call. `slow` takes half a second. `echo` says the last message itself,
+`tools` answers a user with a call of the first tool, and a tool with a text. `later-50` fails every other call with 429
+and 50 ms to wait. `long` streams for ten seconds. `thinks…` tells of thoughts, and of a prompt that it knew in part.
+`GET /calls` counts chat requests by model, also those that were under way at the same time, and those that were cut
+off.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
         await send_json(send, 429, {"error": {"message": "too fast", "type": "requests", "code": "rate_limit"}}, wait)
     elif model == "garbage":
         await send_bytes(send, 200, b"<html>not JSON</html>")
+    elif "input" in payload:
+        data = [{"index": at, "embedding": [1.0, float(at)]} for at in range(len(payload["input"]))]
+        await send_json(send, 200, {"data": data, "usage": {"prompt_tokens": 100 * len(data)}})
     elif payload.get("stream"):
         await _stream(model, payload, send)
     elif model == "hang":
@@ -98,12 +102,26 @@ def _answer(model: str, payload: dict[str, Any]) -> dict[str, Any]:
         "created": 1_750_000_000,
         "model": model,
         "choices": [] if model == "empty" else [choice],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+        "usage": _usage(model, payload),
         "a_new_field": {"kept": True},
     }
     if model == "silent":
         del answer["usage"]
     return answer
+
+
+def _usage(model: str, payload: dict[str, Any]) -> dict[str, Any]:
+    if not model.startswith("thinks"):
+        # No more than was asked for.
+        said = min(7, payload.get("max_completion_tokens") or payload.get("max_tokens") or 7)
+        return {"prompt_tokens": 11, "completion_tokens": said, "total_tokens": 11 + said}
+    return {
+        "prompt_tokens": 1000,
+        "completion_tokens": 500,
+        "total_tokens": 1500,
+        "prompt_tokens_details": {"cached_tokens": 400, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 300, "audio_tokens": 0},
+    }
 
 
 async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
@@ -131,8 +149,7 @@ async def _stream(model: str, payload: dict[str, Any], send: Any) -> None:
     finish_reason = _finish_reason(model, tool_call)
     await _event(send, {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": finish_reason}]})
     if (payload.get("stream_options") or {}).get("include_usage") and model != "silent":
-        usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-        await _event(send, {**head, "choices": [], "usage": usage})
+        await _event(send, {**head, "choices": [], "usage": _usage(model, payload)})
     await send_piece(send, b"data: [DONE]\n\n")
     await end_stream(send)
 

@@ -1,172 +1,260 @@
--- One request asks to be let in: rate limits, then the month's requests, then the exact cache, then a hold on tokens.
--- Checks everything first and changes counters last, so that a refusal costs nothing.
+-- One request asks to be let in: rates, then the month's requests, then the exact cache, then a place in flight and a
+-- hold on tokens and money. Checks everything first and changes counters last, so that a refusal costs nothing.
 --
--- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5 exact entry (optional)
--- ARGV  1 account: k key id, t tenant's limits, u key's limits, as [requests a minute, tokens a minute, requests a
---         month, tokens a month], -1 for none; h seconds a hold lives; x end of the period
---       2 call: id, p prompt tokens, c completion tokens asked for or -1, a oldest entry accepted in s or -1
---       3 the usage event, written if the exact entry answers
--- Returns {verdict, window, …}; window = {requests limit, left, reset ms, tokens limit, left, reset ms}, -1 for none.
---   {"hit", window, meta, body}    {"hold", window, tokens held, completion cap or -1}
---   {"rate", window, what, retry after ms}    {"requests" | "tokens" | "held", window, used, limit}    {"seed"}
+-- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5, 6 in flight: tenant's, key's
+--       7 marker of this call's hit  8 exact entry (optional)
+-- ARGV  1 account (billing.quota.account_of): k key id, h seconds a hold lives, x end of the period, u whether what has
+--         no price is refused; w rates, n places in flight, q quotas, each with its `i`, the number of its policy
+--       2 call: id, p prompt tokens, c completion tokens asked for or -1, a oldest entry accepted in s or -1, d its day
+--         since 1970, f and g the most that a prompt and a completion token may cost (units), -1 for an unknown price
+--       3 the usage event, written if the exact entry answers  4 “again” when the reply to the same call was lost
+-- Returns {verdict, window, …}; window = {requests limit, left, reset ms, policy, tokens limit, left, reset ms, policy},
+--   -1 for none.
+--   {"hit", window, meta, body}    {"hold", window, tokens held, completion cap or -1, units held}
+--   {"rate", window, policy, retry after ms}    {"spent" | "held", window, policy, used, limit}    {"busy", window, policy}
+--   {"unpriced", window}    {"seed"}
 local account, call = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local key = 'k' .. account.k .. ':'
-local limits = { [''] = account.t, [key] = account.u }
-local WINDOW_S = 60
 
-local used = redis.call('HMGET', KEYS[1], 'r', 't', 'hr', 'ht', key .. 'r', key .. 't', key .. 'hr', key .. 'ht')
-if not used[1] or (not used[5] and (account.u[3] >= 0 or account.u[4] >= 0)) then
-    return { 'seed' }
+-- The same call is not held twice: with less left, it would be given another hold.
+if ARGV[4] == 'again' then
+    for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+        local id, tokens, cost = member:match('^([^|]*)|1|(%d+)|%d+|(%d+)|')
+        if id == call.id then
+            local none = { -1, -1, 0, -1, -1, -1, 0, -1 }
+            return { 'hold', none, tonumber(tokens), math.max(1, tokens - call.p), tonumber(cost) }
+        end
+    end
 end
-for i = 1, 8 do used[i] = tonumber(used[i] or 0) end
 
 -- Holds whose process died are given back.
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 100)) do
-    local requests, tokens, owner = member:match('^[^|]*|(%d+)|(%d+)|(%d+)$')
+    local requests, tokens, owner, cost, day = member:match('^[^|]*|(%d+)|(%d+)|(%d+)|?(%d*)|?(%d*)$')
     redis.call('ZREM', KEYS[2], member)
     for _, scope in ipairs({ '', 'k' .. owner .. ':' }) do
-        redis.call('HINCRBY', KEYS[1], scope .. 'hr', -tonumber(requests))
-        redis.call('HINCRBY', KEYS[1], scope .. 'ht', -tonumber(tokens))
-    end
-    used[3], used[4] = used[3] - requests, used[4] - tokens
-    if owner == tostring(account.k) then used[7], used[8] = used[7] - requests, used[8] - tokens end
-end
-local quota = {
-    [''] = { r = used[1], t = used[2], hr = used[3], ht = used[4] },
-    [key] = { r = used[5], t = used[6], hr = used[7], ht = used[8] },
-}
-
--- Sliding window: the last full minute counts by the share of it that is still within 60 s.
-local index, share = math.floor(now / WINDOW_S), (now % WINDOW_S) / WINDOW_S
-local function rate_of(scope)
-    local f = redis.call('HMGET', KEYS[3], scope .. 'w', scope .. 'c', scope .. 'p', scope .. 'ct', scope .. 'pt')
-    local w = tonumber(f[1] or 0)
-    if w == index then
-        return { c = tonumber(f[2]), p = tonumber(f[3]), ct = tonumber(f[4]), pt = tonumber(f[5]) }
-    elseif w == index - 1 then
-        return { c = 0, p = tonumber(f[2]), ct = 0, pt = tonumber(f[4]) }
-    end
-    return { c = 0, p = 0, ct = 0, pt = 0 }
-end
-
--- Seconds until `need` more fit under `limit`, given the counts of this minute and the last.
-local function wait_s(current, previous, need, limit)
-    if current + need <= limit then
-        local from = previous > 0 and 1 - (limit - need - current) / previous or 0
-        return math.max(0, from - share) * WINDOW_S
-    end
-    local from = current > 0 and math.max(0, 1 - math.max(0, limit - need) / current) or 0
-    return (1 - share + from) * WINDOW_S
-end
-
-local rates = { [''] = rate_of('') }
-local scopes = { '' }
-for i = 1, 4 do
-    if account.u[i] >= 0 then
-        scopes[2] = key
-        rates[key] = rate_of(key)
-        break
+        redis.call('HINCRBY', KEYS[1], scope .. 'hr', '-' .. requests)
+        -- Redis does not take “-0” for a number.
+        if tokens ~= '0' then redis.call('HINCRBY', KEYS[1], scope .. 'ht', '-' .. tokens) end
+        if cost ~= '' and cost ~= '0' then
+            redis.call('HINCRBY', KEYS[1], scope .. 'hc', '-' .. cost)
+            if redis.call('HGET', KEYS[1], scope .. 'D') == day then
+                redis.call('HINCRBY', KEYS[1], scope .. 'dhc', '-' .. cost)
+            end
+        end
     end
 end
 
--- What is left where it is tightest; for tokens without a limit a minute, of the month.
-local window = { -1, -1, 0, -1, -1, 0 }
-local function narrow(at, limit, left, reset_s)
+local f = redis.call('HMGET', KEYS[1], 'r', 't', 'c', 'hr', 'ht', 'hc', 'D', 'dc', 'dhc', key .. 'r', key .. 't',
+    key .. 'c', key .. 'hr', key .. 'ht', key .. 'hc', key .. 'D', key .. 'dc', key .. 'dhc')
+if not f[1] or not f[3] or not f[7] then
+    return { 'seed' }
+end
+for i = 1, 18 do f[i] = tonumber(f[i] or 0) end
+-- By scope: what is used and held, of requests `r`, tokens `t`, the month's money `c` and the day's `d`.
+local function counters(at)
+    local today = f[at + 6] == call.d
+    return {
+        r = f[at], hr = f[at + 3], t = f[at + 1], ht = f[at + 4], c = f[at + 2], hc = f[at + 5],
+        d = today and f[at + 7] or 0, hd = today and f[at + 8] or 0, day = f[at + 6],
+    }
+end
+local quota = { [''] = counters(1), [key] = counters(10) }
+
+-- A sliding window is 13 slots of a twelfth of it: the one of now and the twelve before, so that no window of the full
+-- length ever holds more than the limit. A bucket is a level and its time.
+local SLOTS = 12
+local FORMAT = '<dddddddddddddd'
+local names, rates = {}, account.w
+for i, rule in ipairs(rates) do names[i] = rule.f end
+local stored = #names > 0 and redis.call('HMGET', KEYS[3], unpack(names)) or {}
+for i, rule in ipairs(rates) do
+    if rule.b then
+        local level, at = rule.b, now
+        if stored[i] then level, at = struct.unpack('<dd', stored[i]) end
+        rule.level = math.min(rule.b, level + math.max(0, now - at) * rule.l / rule.s)
+    else
+        rule.at = math.floor(now * SLOTS / rule.s)
+        local slots, sum = {}, 0
+        if stored[i] then
+            slots = { struct.unpack(FORMAT, stored[i]) }
+            for gone = math.max(slots[14], rule.at - SLOTS - 1) + 1, rule.at do slots[gone % 13 + 1] = 0 end
+            for slot = 1, 13 do sum = sum + slots[slot] end
+        else
+            for slot = 1, 13 do slots[slot] = 0 end
+        end
+        rule.slots, rule.sum = slots, sum
+    end
+end
+
+-- Seconds until `amount` more fit; one that is larger than the limit needs all of it.
+local function wait_s(rule, amount)
+    if rule.b then
+        local missing = math.min(amount, rule.b) - rule.level
+        if missing <= 0 then return 0 end
+        return rule.l > 0 and missing * rule.s / rule.l or rule.s
+    end
+    local excess = rule.sum + math.min(amount, rule.l) - rule.l
+    if excess <= 0 and rule.l > 0 then return 0 end
+    for slot = rule.at - SLOTS, rule.at do
+        excess = excess - rule.slots[slot % 13 + 1]
+        if excess <= 0 and rule.slots[slot % 13 + 1] > 0 then return (slot + 13) * rule.s / SLOTS - now end
+    end
+    return rule.s
+end
+
+-- What is left where it is tightest.
+local window = { -1, -1, 0, -1, -1, -1, 0, -1 }
+local function narrow(at, limit, left, reset_s, policy)
     left = math.max(0, math.floor(left))
     if window[at] < 0 or left < window[at + 1] then
-        window[at], window[at + 1], window[at + 2] = limit, left, math.ceil(reset_s * 1000)
+        window[at], window[at + 1], window[at + 2], window[at + 3] = limit, left, math.ceil(reset_s * 1000), policy
     end
 end
-local function look(spent_requests, spent_tokens)
-    for _, scope in ipairs(scopes) do
-        local limit, rate, q = limits[scope], rates[scope], quota[scope]
-        local reset_s = (rate.c + spent_requests > 0 and 2 - share or 1 - share) * WINDOW_S
-        if limit[1] >= 0 then
-            narrow(1, limit[1], limit[1] - rate.c - spent_requests - rate.p * (1 - share), reset_s)
-        elseif limit[3] >= 0 then
-            narrow(1, limit[3], limit[3] - q.r - q.hr - spent_requests, account.x - now)
+local function look(requests, tokens)
+    for _, rule in ipairs(rates) do
+        local spent = rule.t and tokens or requests
+        if rule.b then
+            local left = rule.level - spent
+            narrow(rule.t and 5 or 1, rule.b, left, rule.l > 0 and (rule.b - left) * rule.s / rule.l or rule.s, rule.i)
+        else
+            local newest = rule.at - SLOTS
+            for slot = rule.at, newest, -1 do
+                if rule.slots[slot % 13 + 1] > 0 or (slot == rule.at and spent > 0) then
+                    newest = slot
+                    break
+                end
+            end
+            local reset_s = math.max(0, (newest + 13) * rule.s / SLOTS - now)
+            narrow(rule.t and 5 or 1, rule.l, rule.l - rule.sum - spent, reset_s, rule.i)
         end
-        if limit[2] >= 0 then
-            narrow(4, limit[2], limit[2] - rate.ct - spent_tokens - rate.pt * (1 - share), reset_s)
-        elseif limit[4] >= 0 then
-            narrow(4, limit[4], limit[4] - q.t - q.ht - spent_tokens, account.x - now)
+    end
+    for _, limit in ipairs(account.q) do
+        local of, what = quota[limit.k and key or ''], limit.w
+        if what == 'r' then
+            narrow(1, limit.l, limit.l - of.r - of.hr - requests, account.x - now, limit.i)
+        elseif what == 't' then
+            narrow(5, limit.l, limit.l - of.t - of.ht - tokens, account.x - now, limit.i)
         end
     end
     return window
 end
 
-for _, scope in ipairs(scopes) do
-    local limit, rate = limits[scope], rates[scope]
-    if limit[1] >= 0 and rate.c + rate.p * (1 - share) + 1 > limit[1] then
-        return { 'rate', look(0, 0), 'requests', math.ceil(wait_s(rate.c, rate.p, 1, limit[1]) * 1000) }
+-- The one that makes it wait longest: whoever comes back then is not refused by another.
+local function slowest(requests, tokens)
+    local longest, by = 0, nil
+    for _, rule in ipairs(rates) do
+        local amount = rule.t and tokens or requests
+        local wait = amount and wait_s(rule, amount) or 0
+        if wait > longest then longest, by = wait, rule.i end
     end
+    return by and { 'rate', look(0, 0), by, math.ceil(longest * 1000) }
 end
-for _, scope in ipairs(scopes) do
-    local limit, q = limits[scope][3], quota[scope]
-    if limit >= 0 and q.r + q.hr + 1 > limit then
-        return { 'requests', look(0, 0), q.r + q.hr, limit }
+
+local refused = slowest(1, nil)
+if refused then return refused end
+for _, limit in ipairs(account.q) do
+    local of = quota[limit.k and key or '']
+    if limit.w == 'r' and of.r + of.hr + 1 > limit.l then
+        return { 'spent', look(0, 0), limit.i, of.r + of.hr, limit.l }
     end
 end
 
 local function count(requests, tokens)
-    for _, scope in ipairs(scopes) do
-        local rate = rates[scope]
-        redis.call('HSET', KEYS[3], scope .. 'w', index, scope .. 'c', rate.c + requests, scope .. 'p', rate.p,
-            scope .. 'ct', rate.ct + tokens, scope .. 'pt', rate.pt)
+    if #rates == 0 then return end
+    local fields = {}
+    for _, rule in ipairs(rates) do
+        local spent = rule.t and tokens or requests
+        fields[#fields + 1] = rule.f
+        if rule.b then
+            fields[#fields + 1] = struct.pack('<dd', rule.level - spent, now)
+        else
+            local slots = rule.slots
+            slots[rule.at % 13 + 1] = slots[rule.at % 13 + 1] + spent
+            slots[14] = rule.at
+            fields[#fields + 1] = struct.pack(FORMAT, unpack(slots, 1, 14))
+        end
     end
-    redis.call('EXPIRE', KEYS[3], 3 * WINDOW_S)
+    redis.call('HSET', KEYS[3], unpack(fields))
+    redis.call('EXPIRE', KEYS[3], account.e)
 end
 
-if KEYS[5] then
-    local entry = redis.call('HMGET', KEYS[5], 'm', 'b')
+if KEYS[8] then
+    local entry = redis.call('HMGET', KEYS[8], 'm', 'b')
     if entry[1] and (call.a < 0 or now - cjson.decode(entry[1]).created_at <= call.a) then
         local window_after = look(1, 0)
-        count(1, 0)
-        redis.call('HINCRBY', KEYS[1], 'r', 1)
-        redis.call('HINCRBY', KEYS[1], key .. 'r', 1)
-        redis.call('XADD', KEYS[4], '*', 'e', ARGV[3], 'm', entry[1])
+        -- Asked again after a reply that was lost, it counts once.
+        if redis.call('SET', KEYS[7], '1', 'NX', 'EX', 30) then
+            count(1, 0)
+            redis.call('HSET', KEYS[1], 'r', quota[''].r + 1, key .. 'r', quota[key].r + 1)
+            redis.call('XADD', KEYS[4], '*', 'e', ARGV[3], 'm', entry[1])
+        end
         return { 'hit', window_after, entry[1], entry[2] }
+    end
+end
+
+for _, limit in ipairs(account.n) do
+    local places = KEYS[limit.k and 6 or 5]
+    redis.call('ZREMRANGEBYSCORE', places, '-inf', now)
+    if redis.call('ZCARD', places) >= limit.l then
+        return { 'busy', look(0, 0), limit.i }
     end
 end
 
 -- Hold what the call may use at most, but never more than is left. Without a bound of the client's own, a quarter of
 -- what is left (or 1,024 tokens): one call must not lock out all others.
 local completion, capped = call.c, false
-for _, scope in ipairs(scopes) do
-    local limit, q = limits[scope][4], quota[scope]
-    if limit >= 0 then
-        local left = limit - q.t - q.ht - call.p
-        if left < 1 then
-            local in_flight = limit - q.t - call.p >= 1
-            return { in_flight and 'held' or 'tokens', look(0, 0), q.t, limit }
+for _, limit in ipairs(account.q) do
+    local what, of = limit.w, quota[limit.k and key or '']
+    local per_prompt, per_completion = 1, 1
+    if what == 'c' or what == 'd' then
+        per_prompt, per_completion = call.f, call.g
+        if per_prompt < 0 then
+            if account.u then return { 'unpriced', look(0, 0) } end
+            what = 'r'
         end
-        local most = completion
-        if most < 0 then most = math.max(1024, math.floor(left / 4)) end
-        completion, capped = math.min(most, left), true
+    end
+    if what ~= 'r' then
+        local free = limit.l - of[what] - call.p * per_prompt
+        local left = free - of['h' .. what]
+        -- One token of an answer, where there is one.
+        local least = call.c == 0 and (what == 't' and 1 or 0) or per_completion
+        if left < least then
+            return { free < least and 'spent' or 'held', look(0, 0), limit.i, of[what], limit.l }
+        end
+        if per_completion > 0 then
+            left = math.floor(left / per_completion)
+            local most = completion
+            if most < 0 then most = math.max(1024, math.floor(left / 4)) end
+            completion, capped = math.min(most, left), true
+        end
     end
 end
 local held = call.p + (completion >= 0 and completion or 1024)
-for _, scope in ipairs(scopes) do
-    local limit, rate = limits[scope][2], rates[scope]
-    if limit >= 0 then
-        local sum = rate.ct + rate.pt * (1 - share)
-        -- A call larger than the limit passes when it has the minute to itself.
-        if sum + held > limit and sum > 0 then
-            local need = math.min(held, limit)
-            return { 'rate', look(0, 0), 'tokens', math.ceil(wait_s(rate.ct, rate.pt, need, limit) * 1000) }
-        end
-    end
-end
-
+local cost = call.f < 0 and 0 or call.p * call.f + (held - call.p) * call.g
+refused = slowest(nil, held)
+if refused then return refused end
 local window_after = look(1, held)
+local member = string.format('%s|1|%.0f|%.0f|%.0f|%.0f', call.id, held, account.k, cost, call.d)
+redis.call('ZADD', KEYS[2], now + account.h, member)
 count(1, held)
--- Asked again after a reply that was lost, the same hold is not taken twice.
-if redis.call('ZADD', KEYS[2], 'NX', now + account.h, call.id .. '|1|' .. held .. '|' .. account.k) == 1 then
-    for _, scope in ipairs({ '', key }) do
-        redis.call('HINCRBY', KEYS[1], scope .. 'hr', 1)
-        redis.call('HINCRBY', KEYS[1], scope .. 'ht', held)
+for _, limit in ipairs(account.n) do
+    redis.call('ZADD', KEYS[limit.k and 6 or 5], now + account.h, call.id)
+    redis.call('EXPIRE', KEYS[limit.k and 6 or 5], account.h)
+end
+local fields = {}
+for scope, of in pairs(quota) do
+    local set = { hr = of.hr + 1, ht = of.ht + held }
+    if cost > 0 then
+        set.hc = of.hc + cost
+        if of.day < call.d then set.D, set.dc, set.dhc = call.d, 0, cost
+        elseif of.day == call.d then set.dhc = of.hd + cost end
+    end
+    for name, value in pairs(set) do
+        fields[#fields + 1] = scope .. name
+        fields[#fields + 1] = string.format('%.0f', value)
     end
 end
-return { 'hold', window_after, held, capped and completion or -1 }
+redis.call('HSET', KEYS[1], unpack(fields))
+return { 'hold', window_after, held, capped and completion or -1, cost }

@@ -1,52 +1,85 @@
 -- One call has ended: gives its hold back, adds what it really used, appends its usage event, stores its answer.
--- Safe to repeat: the marker in KEYS[5] is set with the rest or not at all.
+-- Safe to repeat: the marker in KEYS[7] is set with the rest or not at all.
 --
--- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5 marker
---         then, each optional: exact entry, answer to an Idempotency-Key
--- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, r requests, t tokens, l seconds
---       that the answer is kept in the exact cache, i those for who repeats the request, o its outcome
+-- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5, 6 in flight: tenant's, key's
+--       7 marker; then, each optional: exact entry, answer to an Idempotency-Key
+-- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, m units held, d its day, r requests,
+--       t tokens, c units that it cost (text), l seconds that the answer is kept in the exact cache, i those for who
+--       repeats the request, o its outcome
 --       3 the usage event, or empty  4 the answer's description  5 the answer
 -- Returns 1, or 0 when it was settled before.
 local account, call = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
-if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', 900) then
+if not redis.call('SET', KEYS[7], '1', 'NX', 'EX', 900) then
     return 0
 end
 local key = 'k' .. account.k .. ':'
-local WINDOW_S = 60
-
+local fields, day = {}, string.format('%.0f', call.d)
 -- Without its hash the period is seeded from the ledger, where this event arrives too.
-local counted = redis.call('EXISTS', KEYS[1]) == 1
-if call.h >= 0 and redis.call('ZREM', KEYS[2], call.id .. '|1|' .. call.h .. '|' .. account.k) == 1 and counted then
-    for _, scope in ipairs({ '', key }) do
-        redis.call('HINCRBY', KEYS[1], scope .. 'hr', -1)
-        redis.call('HINCRBY', KEYS[1], scope .. 'ht', -call.h)
+local f = redis.call('HMGET', KEYS[1], 'r', 't', 'hr', 'ht', 'hc', 'D', 'dhc', key .. 'r', key .. 't', key .. 'hr',
+    key .. 'ht', key .. 'hc', key .. 'D', key .. 'dhc', 'c')
+local counted = f[1] and true
+local held_at = false
+if call.h >= 0 then
+    local member = string.format('%s|1|%.0f|%.0f|%.0f|%s', call.id, call.h, account.k, call.m, day)
+    held_at = redis.call('ZSCORE', KEYS[2], member)
+    if held_at then
+        redis.call('ZREM', KEYS[2], member)
     end
+    for _, limit in ipairs(account.n) do redis.call('ZREM', KEYS[limit.k and 6 or 5], call.id) end
 end
 if counted then
-    for _, scope in ipairs({ '', key }) do
-        redis.call('HINCRBY', KEYS[1], scope .. 'r', call.r)
-        redis.call('HINCRBY', KEYS[1], scope .. 't', call.t)
+    for at, scope in pairs({ [0] = '', [7] = key }) do
+        local set = { r = tonumber(f[at + 1] or 0) + call.r, t = tonumber(f[at + 2] or 0) + call.t }
+        if held_at then
+            set.hr, set.ht = tonumber(f[at + 3] or 0) - 1, tonumber(f[at + 4] or 0) - call.h
+            if call.m > 0 then
+                set.hc = tonumber(f[at + 5] or 0) - call.m
+                if f[at + 6] == day then set.dhc = tonumber(f[at + 7] or 0) - call.m end
+            end
+        end
+        for name, value in pairs(set) do
+            fields[#fields + 1] = scope .. name
+            fields[#fields + 1] = string.format('%.0f', value)
+        end
+        -- Added by Redis, whose integers are exact where Lua's numbers are not.
+        if call.c ~= '0' and f[15] then
+            redis.call('HINCRBY', KEYS[1], scope .. 'c', call.c)
+            if tonumber(f[at + 6] or 0) < call.d then
+                redis.call('HSET', KEYS[1], scope .. 'D', day, scope .. 'dc', call.c, scope .. 'dhc', 0)
+            elseif f[at + 6] == day then
+                redis.call('HINCRBY', KEYS[1], scope .. 'dc', call.c)
+            end
+        end
     end
+    redis.call('HSET', KEYS[1], unpack(fields))
 end
-
--- The minute was charged with the hold; what was not used goes back, if it is still that minute.
-if call.h >= 0 then
-    local index = math.floor(tonumber(redis.call('TIME')[1]) / WINDOW_S)
-    for _, scope in ipairs({ '', key }) do
-        local rate = redis.call('HMGET', KEYS[3], scope .. 'w', scope .. 'ct')
-        if rate[1] and tonumber(rate[1]) == index then
-            redis.call('HSET', KEYS[3], scope .. 'ct', math.max(0, tonumber(rate[2]) + call.t - call.h))
+-- Rates were charged with the hold; the difference goes to the slot that it was charged in, while that counts.
+if held_at and call.t ~= call.h then
+    local time = redis.call('TIME')
+    local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+    local FORMAT = '<dddddddddddddd'
+    for _, rule in ipairs(account.w) do
+        local stored = rule.t and redis.call('HGET', KEYS[3], rule.f)
+        if stored and rule.b then
+            local level, at = struct.unpack('<dd', stored)
+            redis.call('HSET', KEYS[3], rule.f, struct.pack('<dd', math.min(rule.b, level + call.h - call.t), at))
+        elseif stored then
+            local slots = { struct.unpack(FORMAT, stored) }
+            local slot = math.floor((held_at - account.h) * 12 / rule.s)
+            if slots[14] - slot <= 12 and math.floor(now * 12 / rule.s) - slot <= 12 then
+                slots[slot % 13 + 1] = math.max(0, slots[slot % 13 + 1] + call.t - call.h)
+                redis.call('HSET', KEYS[3], rule.f, struct.pack(FORMAT, unpack(slots, 1, 14)))
+            end
         end
     end
 end
-
 if ARGV[3] ~= '' then
     redis.call('XADD', KEYS[4], '*', 'e', ARGV[3])
 end
 -- Without the answer when it waited in a file while Redis was away; never in the place of one that people have pinned.
-if call.l and ARGV[5] and redis.call('HEXISTS', KEYS[6], 'p') == 0 then
-    redis.call('HSET', KEYS[6], 'm', ARGV[4], 'b', ARGV[5])
-    redis.call('EXPIRE', KEYS[6], call.l)
+if call.l and ARGV[5] and redis.call('HEXISTS', KEYS[8], 'p') == 0 then
+    redis.call('HSET', KEYS[8], 'm', ARGV[4], 'b', ARGV[5])
+    redis.call('EXPIRE', KEYS[8], call.l)
 end
 if call.i and ARGV[5] then
     redis.call('HSET', KEYS[#KEYS], 'm', ARGV[4], 'b', ARGV[5], 'c', call.o)

@@ -184,7 +184,8 @@ def test_the_free_plan_ends_with_402_and_says_when_it_resets(
     answers = [chat(server, free.key) for _ in range(102)]
     assert [answer.status_code for answer in answers] == [200] * 100 + [402] * 2
     error = answers[-1].json()["error"]
-    assert error["code"] == "quota_exceeded" and "reset on" in error["message"] and free.tenant.slug in error["message"]
+    assert error["code"] == "quota_exceeded"
+    assert "resets on" in error["message"] and free.tenant.slug in error["message"]
     assert len(records(free, 100)) == 100
 
 
@@ -192,7 +193,7 @@ def test_ten_a_minute_then_429_with_the_time_to_wait(server: str, make_workspace
     free = make_workspace("free")
     answers = [chat(server, free.key, "gpt-4o-mini", "How do I make tea?") for _ in range(11)]
     assert [answer.status_code for answer in answers] == [200] * 10 + [429]
-    assert 1 <= int(answers[-1].headers["retry-after"]) <= 120
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 65
     assert answers[-1].headers["x-ratelimit-remaining-requests"] == "0"
 
 

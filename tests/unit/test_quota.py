@@ -9,21 +9,25 @@ import itertools
 import os
 import uuid
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis.asyncio
 
 from billing import quota
+from billing.ledger import Booked, Used
 from billing.periods import period_at
-from billing.quota import Ask, Hit, Hold, Quota, QuotaSpent, RateLimited
+from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, Spent, Unpriced
 from tenants import keyspace
-from tenants.db import make_redis
 from tenants.lane import Lane
-from tenants.principal import Limits, Principal
+from tenants.limits import Limits
+from tenants.principal import Principal
 
 _tenant_ids = itertools.count(int(uuid.uuid4().int % 10**9))
 NOW = dt.datetime.now(dt.UTC)
+TODAY = int(NOW.timestamp()) // 86400
 
 
 def principal(limits: Limits, key_limits: Limits = Limits(), key_id: int = 7) -> Principal:  # noqa: B008
@@ -36,12 +40,12 @@ def account(limits: Limits, key_limits: Limits = Limits()) -> quota.Account:  # 
 
 
 def ask(prompt_tokens: int = 10, completion_tokens: int | None = None, **changes: Any) -> Ask:
-    return Ask(uuid.uuid4().hex, prompt_tokens, completion_tokens, None, None, b"{}")._replace(**changes)
+    return Ask(uuid.uuid4().hex, prompt_tokens, completion_tokens, None, None, b"{}", TODAY)._replace(**changes)
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[redis.asyncio.Redis]:
-    client = make_redis(os.environ["REDIS_URL"], timeout_s=5)
+    client = redis.asyncio.Redis.from_url(os.environ["REDIS_URL"], protocol=2)
     yield client
     await client.aclose()
 
@@ -54,18 +58,21 @@ async def lane() -> AsyncIterator[Lane]:
 
 
 @pytest.fixture
-def limits(lane: Lane, client: redis.asyncio.Redis) -> Quota:
-    async def nothing_booked(*_: Any) -> quota.Used:
-        return {None: (0, 0)}
+def limits(lane: Lane) -> Quota:
+    async def nothing_booked(*_: Any) -> Used:
+        return {None: Booked()}
 
-    return Quota(lane, client, nothing_booked)
+    return Quota(lane, nothing_booked)
 
 
 async def settle(
-    limits: Quota, of: quota.Account, asked: Ask, hold: Hold, *, tokens: int, requests: int = 1, event: bytes = b"{}"
+    limits: Quota, of: quota.Account, asked: Ask, hold: Hold, *, tokens: int, requests: int = 1, cost: int = 0
 ) -> bool:
+    held = Held(hold.held, hold.cost)
     return await limits.settle(
-        quota.settlement(of, asked.id, held=hold.held, requests=requests, tokens=tokens, event=event, answer=None)
+        quota.settlement(
+            of, asked.id, held=held, day=asked.day, requests=requests, tokens=tokens, cost=cost, event=b"{}"
+        )
     )
 
 
@@ -75,8 +82,8 @@ async def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(limits
         assert isinstance(await limits.admit(of, ask()), Hold)
     refused = await limits.admit(of, ask())
     assert isinstance(refused, RateLimited)
-    assert refused.what == "requests"
-    assert 0 < refused.retry_after_ms <= 120_000
+    assert refused.policy.name == "requests-per-minute"
+    assert 0 < refused.retry_after_ms <= 65_000
     assert refused.window.requests_limit == 3 and refused.window.requests_left == 0
 
 
@@ -92,7 +99,7 @@ async def test_exactly_the_months_requests_are_admitted_when_500_come_at_once(li
     of = account(Limits(monthly_requests=100))
     verdicts = await asyncio.gather(*(limits.admit(of, ask()) for _ in range(500)))
     assert sum(isinstance(verdict, Hold) for verdict in verdicts) == 100
-    assert sum(isinstance(verdict, QuotaSpent) and verdict.what == "requests" for verdict in verdicts) == 400
+    assert sum(isinstance(verdict, Spent) and verdict.policy.what == "requests" for verdict in verdicts) == 400
 
 
 async def test_a_hold_is_never_more_than_what_is_left(limits: Quota) -> None:
@@ -116,10 +123,10 @@ async def test_tokens_in_flight_are_told_apart_from_tokens_spent(limits: Quota) 
     hold = await limits.admit(of, asked)
     assert isinstance(hold, Hold)
     waiting = await limits.admit(of, ask())
-    assert isinstance(waiting, QuotaSpent) and waiting.what == "held"
+    assert isinstance(waiting, Spent) and waiting.held
     await settle(limits, of, asked, hold, tokens=95)
     spent = await limits.admit(of, ask())
-    assert isinstance(spent, QuotaSpent) and spent.what == "tokens" and spent.used == 95
+    assert isinstance(spent, Spent) and spent.policy.what == "tokens" and not spent.held and spent.used == 95
 
 
 async def test_settling_gives_back_what_was_not_used(limits: Quota) -> None:
@@ -153,14 +160,6 @@ async def test_settling_twice_counts_once(limits: Quota, client: redis.asyncio.R
     assert await client.xlen(of.stream) == before + 1
 
 
-async def test_asking_again_after_a_lost_reply_holds_once(limits: Quota) -> None:
-    of = account(Limits(monthly_tokens=1_000))
-    asked = ask(completion_tokens=100)
-    await limits.admit(of, asked)
-    await limits.admit(of, asked)
-    assert await limits.used(of) == (1, 110)
-
-
 async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client: redis.asyncio.Redis) -> None:
     of = account(Limits(monthly_tokens=1_000))
     await limits.admit(of, ask(completion_tokens=900))
@@ -172,14 +171,14 @@ async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client
 
 
 async def test_a_period_begins_with_what_the_ledger_says(lane: Lane, client: redis.asyncio.Redis) -> None:
-    async def booked(*_: Any) -> quota.Used:
-        return {None: (9, 400), 7: (4, 100)}
+    async def booked(*_: Any) -> Used:
+        return {None: Booked(9, 400), 7: Booked(4, 100)}
 
-    limits = Quota(lane, client, booked)
+    limits = Quota(lane, booked)
     of = account(Limits(monthly_requests=10), Limits(monthly_requests=5))
     assert isinstance(await limits.admit(of, ask()), Hold)
     spent = await limits.admit(of, ask())
-    assert isinstance(spent, QuotaSpent) and spent.limit == 10
+    assert isinstance(spent, Spent) and spent.policy.limit == 10
 
 
 async def test_an_exact_hit_costs_a_request_and_no_tokens(limits: Quota, client: redis.asyncio.Redis) -> None:
@@ -208,9 +207,113 @@ async def test_tokens_a_minute_are_charged_with_the_hold_and_corrected_by_the_us
     hold = await limits.admit(of, asked)
     assert isinstance(hold, Hold)
     refused = await limits.admit(of, ask(prompt_tokens=10, completion_tokens=500))
-    assert isinstance(refused, RateLimited) and refused.what == "tokens"
+    assert isinstance(refused, RateLimited) and refused.policy.what == "tokens"
     await settle(limits, of, asked, hold, tokens=20)
     assert isinstance(await limits.admit(of, ask(prompt_tokens=10, completion_tokens=500)), Hold)
+
+
+async def test_no_more_calls_are_in_flight_than_may_be(limits: Quota) -> None:
+    of = account(Limits(concurrency=2))
+    asked = ask()
+    first = await limits.admit(of, asked)
+    assert isinstance(first, Hold) and isinstance(await limits.admit(of, ask()), Hold)
+    busy = await limits.admit(of, ask())
+    assert isinstance(busy, Busy) and busy.policy.name == "concurrency"
+    await settle(limits, of, asked, first, tokens=5)
+    assert isinstance(await limits.admit(of, ask()), Hold)
+
+
+async def test_a_key_of_its_own_concurrency_leaves_the_tenants_places_to_others(limits: Quota) -> None:
+    of = account(Limits(concurrency=2), Limits(concurrency=1))
+    assert isinstance(await limits.admit(of, ask()), Hold)
+    busy = await limits.admit(of, ask())
+    assert isinstance(busy, Busy) and busy.policy.name == "key-concurrency"
+    other = quota.account_of(dataclasses.replace(of.principal, key_id=8, key_limits=Limits()), NOW, hold_ttl_s=300)
+    assert isinstance(await limits.admit(other, ask()), Hold)
+
+
+# 1 USD is 10**10 units.
+ONE_USD = Limits(monthly_budget_usd=Decimal("1.00"))
+
+
+async def test_a_budget_holds_the_most_that_the_call_may_cost_and_keeps_what_it_cost(limits: Quota) -> None:
+    of = account(ONE_USD)
+    asked = ask(prompt_tokens=1_000, completion_tokens=1_000, unit_costs=(10**6, 4 * 10**6))
+    hold = await limits.admit(of, asked)
+    assert isinstance(hold, Hold) and hold.cost == 5 * 10**9
+    await settle(limits, of, asked, hold, tokens=1_100, cost=14 * 10**8)
+    tenant, key = await limits.standing(of)
+    assert (tenant.cost, tenant.held_cost, tenant.day_cost, key.cost) == (14 * 10**8, 0, 14 * 10**8, 14 * 10**8)
+
+
+async def test_a_budget_bounds_the_answer_to_what_is_left(limits: Quota) -> None:
+    of = account(ONE_USD)
+    hold = await limits.admit(of, ask(prompt_tokens=500, completion_tokens=10_000, unit_costs=(10**6, 10**7)))
+    assert isinstance(hold, Hold)
+    assert hold.completion_cap == 950 and hold.cost == 10**10
+    waiting = await limits.admit(of, ask(prompt_tokens=1, unit_costs=(10**6, 10**7)))
+    assert isinstance(waiting, Spent) and waiting.held and waiting.policy.name == "budget-per-month"
+
+
+async def test_a_spent_budget_refuses_calls_that_cost_and_lets_free_ones_pass(limits: Quota) -> None:
+    of = account(ONE_USD)
+    asked = ask(prompt_tokens=10, completion_tokens=100, unit_costs=(10**6, 10**8))
+    hold = await limits.admit(of, asked)
+    assert isinstance(hold, Hold)
+    await settle(limits, of, asked, hold, tokens=110, cost=10**10)
+    spent = await limits.admit(of, ask(unit_costs=(1, 1)))
+    assert isinstance(spent, Spent) and not spent.held and spent.used == 10**10
+    assert isinstance(await limits.admit(of, ask(unit_costs=(0, 0))), Hold)
+
+
+async def test_a_spent_budget_still_answers_from_the_cache(limits: Quota, client: redis.asyncio.Redis) -> None:
+    of = account(Limits(daily_budget_usd=Decimal(0)))
+    key = keyspace.answer(of.principal.tenant_id, "f")
+    await client.hset(key, mapping={"m": b'{"created_at": 1}', "b": b"body"})
+    assert isinstance(await limits.admit(of, ask(unit_costs=(1, 1))), Spent)
+    assert isinstance(await limits.admit(of, ask(unit_costs=(1, 1), answer_key=key)), Hit)
+
+
+async def test_the_days_budget_begins_anew_on_the_next_day(limits: Quota) -> None:
+    of = account(Limits(daily_budget_usd=Decimal(1)))
+    asked = ask(prompt_tokens=1, completion_tokens=99, unit_costs=(10**8, 10**8))
+    hold = await limits.admit(of, asked)
+    assert isinstance(hold, Hold)
+    await settle(limits, of, asked, hold, tokens=100, cost=10**10)
+    assert isinstance(await limits.admit(of, ask(unit_costs=(1, 1))), Spent)
+    assert isinstance(await limits.admit(of, ask(unit_costs=(1, 1), day=TODAY + 1)), Hold)
+    # What was held before midnight and ends after it is yesterday's.
+    assert isinstance(await limits.admit(of, ask(unit_costs=(10**9, 10**9), day=TODAY + 1)), Spent)
+
+
+async def test_a_model_without_a_price_is_refused_under_a_budget_unless_the_tenant_allows_it(limits: Quota) -> None:
+    of = account(ONE_USD)
+    assert isinstance(await limits.admit(of, ask()), Unpriced)
+    allowed = dataclasses.replace(of.principal, refuse_unpriced=False)
+    hold = await limits.admit(quota.account_of(allowed, NOW, hold_ttl_s=300), ask())
+    assert isinstance(hold, Hold) and hold.cost == 0
+    assert isinstance(await limits.admit(account(Limits(monthly_tokens=9_000)), ask()), Hold)
+
+
+async def test_who_is_refused_waits_for_the_slowest_of_the_limits(limits: Quota) -> None:
+    of = account(Limits(requests_per_minute=1, requests_per_day=1))
+    assert isinstance(await limits.admit(of, ask()), Hold)
+    refused = await limits.admit(of, ask())
+    assert isinstance(refused, RateLimited)
+    assert refused.policy.name == "requests-per-day" and refused.retry_after_ms > 3_600_000
+
+
+async def test_a_lost_reply_neither_holds_nor_counts_twice(limits: Quota, client: redis.asyncio.Redis) -> None:
+    of = account(Limits(requests_per_minute=10, monthly_tokens=10_000, concurrency=3))
+    asked = ask()
+    keys, args = quota.question(of, asked)
+    first = await limits.admit(of, asked)
+    script = (Path(quota.__file__).parent / "lua" / "admit.lua").read_text()
+    again: Any = await client.eval(script, len(keys), *keys, *args, b"again")
+    assert isinstance(first, Hold) and again[2] == first.held
+    tenant, _ = await limits.standing(of)
+    assert tenant.held_requests == 1
+    assert await client.zcard(of.in_flight_keys[0]) == 1
 
 
 def test_periods_begin_on_the_anchor_or_the_months_last_day() -> None:

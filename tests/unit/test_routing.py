@@ -15,7 +15,8 @@ from gateway.errors import Forbidden, ModelNotFound
 from gateway.routing import Signals
 from gateway.setups import RouteSetup, Setup, TargetSetup
 from gateway.types import Candidate, Plan, ProviderConfig
-from tenants.principal import Limits, Principal
+from tenants.limits import Limits
+from tenants.principal import Principal
 
 OPENAI = ProviderConfig("main", "openai", catalog="openai", owner="t1")
 CLAUDE = ProviderConfig("claude", "anthropic", catalog="anthropic", owner="t1")
