@@ -67,6 +67,14 @@ class UsageEvent:
     variant: str = ""
     stale: bool = False
     shadow_saved_usd: Decimal | None = None
+    token_details: dict[str, int] | None = None
+    tags: list[str] | None = None
+    paid_by_platform: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is one of the requests that quota, ledger and rollups count: answered, if only the first half."""
+        return self.status < 400 or self.billed_tokens > 0
 
     def write(self) -> bytes:
         """As JSON; money as text."""
@@ -95,6 +103,8 @@ def _check(event: UsageEvent) -> None:
     for name, kind in _TYPES.items():
         if not isinstance(getattr(event, name), kind):
             raise TypeError(f"{name} is not of type {kind}")
+    if not all(type(tokens) is int for tokens in (event.token_details or {}).values()):
+        raise TypeError("token_details are not all whole numbers")
     uuid.UUID(event.id)
     if event.entry_id is not None:
         uuid.UUID(event.entry_id)
@@ -105,7 +115,7 @@ def _check(event: UsageEvent) -> None:
             raise ValueError(f"{usd} USD is no price of a request")
 
 
-_NAMES = tuple(f.name for f in dataclasses.fields(UsageEvent))
+_NAMES = frozenset(f.name for f in dataclasses.fields(UsageEvent))
 _NUMBER, _MAYBE_NUMBER = (int, float), (int, float, type(None))
 _TYPES: dict[str, Any] = {
     "id": str, "request_id": str, "tenant_id": int, "key_id": int, "at": _NUMBER, "period": int, "dialect": str,
@@ -113,12 +123,13 @@ _TYPES: dict[str, Any] = {
     "simulated": bool, "catalog": str, "upstream_model": str, "prompt_tokens": int, "cached_tokens": int,
     "completion_tokens": int, "billed_tokens": int, "latency_ms": _NUMBER, "first_token_ms": _MAYBE_NUMBER,
     "provider_ms": _MAYBE_NUMBER, "similarity": _MAYBE_NUMBER, "entry_id": (str, type(None)),
-    "variant": str, "stale": bool,
+    "variant": str, "stale": bool, "token_details": (dict, type(None)), "tags": (list, type(None)),
+    "paid_by_platform": bool,
 }  # fmt: skip
 # What an exact entry's description says about its answer, under the event's own names.
 META_FIELDS = frozenset(
     {
         "provider", "simulated", "catalog", "upstream_model", "prompt_tokens", "cached_tokens", "completion_tokens",
-        "entry_id",
+        "token_details", "entry_id",
     }
 )  # fmt: skip

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from analytics.events import HIT_EXACT
-from gateway import settlement
-from gateway.admission import window_headers
+from gateway import refusals, settlement
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.errors import GatewayError
 from gateway.relay import Flight
@@ -130,7 +129,7 @@ def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
         headers.append((b"x-nexus-cache-reason", header_value(outcome.reason)))
     if outcome.similarity is not None:
         headers.append((b"x-nexus-similarity", b"%.4f" % outcome.similarity))
-    return headers + window_headers(call.window)
+    return headers + refusals.headers(call.account, call.window)
 
 
 def _request_id(dialect: Any, request_id: str) -> Headers:
@@ -143,9 +142,7 @@ def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Header
     if not meta.usage.total_tokens:
         # A stream that has just begun: what it costs is known at its end, in the usage record.
         return []
-    price = settlement.cost_of(gateway.prices, meta, call.when)
-    cost, saved = (Decimal(0), price) if outcome.is_free else (price, Decimal(0))
-    return money_headers(cost, saved)
+    return money_headers(*settlement.cost_and_saving(call, outcome, gateway.prices))
 
 
 def money_headers(cost: Decimal | None, saved: Decimal | None) -> Headers:

@@ -44,13 +44,15 @@ class Chunk(NamedTuple):
 class Upstream(NamedTuple):
     """What a candidate gives: the complete answer, or its chunks, the first of which has come already.
 
-    `waited_ms` is the time it took so far, without earlier attempts.
+    `waited_ms` is the time it took so far, without earlier attempts; `lost` are those that were asked, too, and not
+    waited for.
     """
 
     candidate: Candidate
     whole: Chunk | None
     chunks: AsyncIterator[Chunk] | None
     waited_ms: float
+    lost: tuple[Candidate, ...] = ()
 
 
 Ask = Callable[[Candidate], Awaitable[Upstream]]
@@ -131,12 +133,22 @@ class Dispatcher:
         """Asks the next candidate, too, when those asked have not begun to answer in time. The first answer wins."""
         waiting = list(call.plan.candidates)
         running: set[asyncio.Task[Upstream]] = set()
+        under_way: list[Candidate] = []
         failure: Exception | None = None
+
+        async def noted(candidate: Candidate) -> Upstream:
+            under_way.append(candidate)
+            try:
+                return await ask(candidate)
+            except Exception:
+                under_way.remove(candidate)
+                raise
+
         try:
             while waiting or running:
                 if waiting:
                     alone = call.plan._replace(candidates=(waiting.pop(0),), hedge_after_s=None)
-                    running.add(asyncio.create_task(self._in_turn(dataclasses.replace(call, plan=alone), ask)))
+                    running.add(asyncio.create_task(self._in_turn(dataclasses.replace(call, plan=alone), noted)))
                 done, running = await asyncio.wait(
                     running, timeout=after_s if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -144,7 +156,8 @@ class Dispatcher:
                     error = task.exception()
                     if error is None:
                         running |= done - {task}
-                        return task.result()
+                        under_way.remove(task.result().candidate)
+                        return task.result()._replace(lost=tuple(under_way))
                     if not isinstance(error, ProviderFailed | Untranslatable | Unavailable):
                         raise error
                     failure = failure or error

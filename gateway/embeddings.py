@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 Vector = NDArray[np.float32]
 _JSON = [(b"content-type", b"application/json")]
+# Some 200 KB at a time: other calls share the connection, and wait for no more than that.
+KEYS_AT_ONCE = 32
 
 
 class Known(NamedTuple):
@@ -58,6 +60,9 @@ class Embedded(NamedTuple):
     cached: int
     fresh_tokens: int
     meta: Meta
+    # Of those paid for now: whose account pays, and who was asked in vain at the same time.
+    paid_by_platform: bool = False
+    lost: tuple[Candidate, ...] = ()
 
 
 async def answer(gateway: Gateway, principal: Principal, incoming: admission.Incoming) -> Reply:
@@ -106,7 +111,7 @@ def _booked(
     if embedded is None:
         outcome = Outcome(call.rules.fresh_outcome).failed(error or GatewayError("stopped"))
         return outcome, settlement.event_of(call, outcome, gateway.prices)
-    outcome = Outcome(_outcome_name(call, embedded), embedded.meta)
+    outcome = _outcome(call, embedded)
     event = settlement.event_of(call, outcome, gateway.prices)
     cost, saved = _money(gateway, call, embedded)
     return outcome, dataclasses.replace(
@@ -114,15 +119,18 @@ def _booked(
     )
 
 
-def _outcome_name(call: Call, embedded: Embedded) -> str:
-    return HIT_EXACT if embedded.cached == len(embedded.vectors) else call.rules.fresh_outcome
+def _outcome(call: Call, embedded: Embedded) -> Outcome:
+    name = HIT_EXACT if embedded.cached == len(embedded.vectors) else call.rules.fresh_outcome
+    return Outcome(name, embedded.meta, paid_by_platform=embedded.paid_by_platform, lost=embedded.lost)
 
 
 def _money(gateway: Gateway, call: Call, embedded: Embedded) -> tuple[Decimal | None, Decimal | None]:
     """Cost and saving in USD; None without a known price."""
     fresh = embedded.meta._replace(prompt_tokens=embedded.fresh_tokens)
     cached = embedded.meta._replace(prompt_tokens=embedded.meta.prompt_tokens - embedded.fresh_tokens)
-    return settlement.cost_of(gateway.prices, fresh, call.when), settlement.cost_of(gateway.prices, cached, call.when)
+    paid = _outcome(call, embedded._replace(meta=fresh))
+    cost, _ = settlement.cost_and_saving(call, paid, gateway.prices)
+    return cost, settlement.cost_of(gateway.prices, cached, call.when)
 
 
 async def _embed(gateway: Gateway, call: Call, *, may_read: bool) -> Embedded:
@@ -132,10 +140,12 @@ async def _embed(gateway: Gateway, call: Call, *, may_read: bool) -> Embedded:
     missing = {key: one for key, one in zip(keys, inputs, strict=True) if key not in known}
     candidate = call.plan.candidates[0]
     fresh: dict[str, Known] = {}
+    lost: tuple[Candidate, ...] = ()
     if missing:
         if call.rules.only_if_cached:
             raise NotInCache("Only cached vectors were asked for, and some are not.")
-        candidate, fresh = await _ask(gateway, call, missing)
+        upstream, fresh = await _ask(gateway, call, missing)
+        candidate, lost = upstream.candidate, upstream.lost
         if call.rules.write:
             await _write(gateway, fresh, call.rules.ttl_s)
     vectors = [fresh[key] if key in fresh else known[key] for key in keys]
@@ -152,7 +162,8 @@ async def _embed(gateway: Gateway, call: Call, *, may_read: bool) -> Embedded:
         cached_tokens=0,
         completion_tokens=0,
     )
-    return Embedded(vectors, sum(key in known for key in keys), fresh_tokens, meta)
+    paid = bool(missing) and candidate.provider.on_platform
+    return Embedded(vectors, sum(key in known for key in keys), fresh_tokens, meta, paid, lost)
 
 
 def _key(call: Call, one: Any) -> str:
@@ -163,25 +174,27 @@ def _key(call: Call, one: Any) -> str:
 
 async def _read(gateway: Gateway, keys: list[str]) -> dict[str, Known]:
     """Without Redis nothing is known."""
+    known: dict[str, Known] = {}
     try:
-        values = await gateway.redis.mget(keys)
+        for at in range(0, len(keys), KEYS_AT_ONCE):
+            batch = keys[at : at + KEYS_AT_ONCE]
+            values = await gateway.lane.call("MGET", *batch)
+            known |= {key: Known.read(value) for key, value in zip(batch, values, strict=True) if value is not None}
     except (RedisError, OSError) as error:
         logger.warning("cached vectors are skipped: %s", error)
-        return {}
-    return {key: Known.read(value) for key, value in zip(keys, values, strict=True) if isinstance(value, bytes)}
+    return known
 
 
 async def _write(gateway: Gateway, fresh: dict[str, Known], ttl_s: int) -> None:
+    commands = [("SET", key, known.write(), "EX", ttl_s) for key, known in fresh.items()]
     try:
-        async with gateway.redis.pipeline(transaction=False) as pipe:
-            for key, known in fresh.items():
-                pipe.set(key, known.write(), ex=ttl_s)
-            await pipe.execute()
+        for at in range(0, len(commands), KEYS_AT_ONCE):
+            await gateway.lane.transaction(*commands[at : at + KEYS_AT_ONCE])
     except (RedisError, OSError) as error:
         logger.warning("vectors are not cached: %s", error)
 
 
-async def _ask(gateway: Gateway, call: Call, missing: dict[str, Any]) -> tuple[Candidate, dict[str, Known]]:
+async def _ask(gateway: Gateway, call: Call, missing: dict[str, Any]) -> tuple[Upstream, dict[str, Known]]:
     texts = list(missing.values())
 
     async def ask(candidate: Candidate) -> Upstream:
@@ -196,7 +209,7 @@ async def _ask(gateway: Gateway, call: Call, missing: dict[str, Any]) -> tuple[C
     tokens = _shares(parsed, texts)
     vectors = [_vector(item["embedding"]) for item in sorted(parsed["data"], key=lambda item: item["index"])]
     known = (Known(vector, count) for vector, count in zip(vectors, tokens, strict=True))
-    return upstream.candidate, dict(zip(missing, known, strict=True))
+    return upstream, dict(zip(missing, known, strict=True))
 
 
 def _checked(body: bytes, candidate: Candidate, count: int) -> dict[str, Any]:
@@ -235,7 +248,7 @@ def _shares(parsed: dict[str, Any], texts: list[Any]) -> list[int]:
 
 
 def _reply(gateway: Gateway, call: Call, embedded: Embedded) -> Reply:
-    outcome = Outcome(_outcome_name(call, embedded), embedded.meta)
+    outcome = _outcome(call, embedded)
     headers = [(name, value) for name, value in answers.headers_of(gateway, call, outcome) if name not in _PER_ENTRY]
     cost, saved = _money(gateway, call, embedded)
     headers += answers.money_headers(cost, saved)

@@ -12,13 +12,16 @@ import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 import orjson
 from django.conf import settings
 
-from gateway import admission, answers, settlement
+from billing import pricing
+from gateway import admission, answers, passed_cost, settlement
+from gateway.blocks import Blocks
 from gateway.dialects import openai_chat
 from gateway.errors import (
     ClientLeft,
@@ -30,13 +33,15 @@ from gateway.errors import (
     ProviderFailed,
     ProviderTimedOut,
 )
+from gateway.multipart import ModelField
 from gateway.providers import http
-from gateway.providers.network import PrivateAddress
 from gateway.providers.openai import endpoint
 from gateway.providers.vendors import VENDORS
 from gateway.settlement import Outcome
 from gateway.setups import Setup
+from gateway.tags import tags_of
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Headers, Meta, Plan, ProviderConfig, Reply, Usage
+from tenants.network import PrivateAddress
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -57,14 +62,12 @@ STATEFUL = frozenset(
         "videos",
     }
 )  # fmt: skip
-# The only one whose tokens cost what the price list says of the model's text.
-_PRICED = frozenset({"completions"})
 _PATH = re.compile(r"[A-Za-z0-9_.~/-]+")
 _SENT = frozenset({b"accept", b"content-type", b"content-length", b"openai-beta", b"range"})
 _RETURNED = frozenset({"content-type", "content-disposition", "content-range", "accept-ranges", "openai-processing-ms"})
-# Where an answer tells its usage: at its end.
+# Where an answer tells its usage: at its end. In a file's content it tells of something else.
 _TAIL_BYTES = 64 * 1024
-_USAGE = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
+_TELLS = frozenset({"application/json", "text/event-stream"})
 
 ReadBlock = Callable[[], Awaitable[bytes | None]]
 
@@ -91,10 +94,13 @@ async def answer(gateway: Gateway, principal: Principal, incoming: Incoming) -> 
     provider = _provider(setup, incoming)
     body = await _json_body(incoming)
     model = _model(body, principal, incoming)
-    if body and principal.allowed_models:
+    if body and (principal.allowed_models or provider.on_platform):
         # Of a name that stands twice in it, the provider might take the one that was not looked at.
         body = orjson.dumps(openai_chat.parse_object(body))
     call = _call(gateway, principal, setup, incoming, provider, model)
+    if incoming.method not in WITH_BODY:
+        # To look and to delete costs nothing; of all else nobody can say beforehand what it will cost.
+        call.unit_costs = (0, 0)
     await admission.reserve(gateway, call)
     begun: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
     passing = _Passing(gateway, call, incoming, provider, body, begun)
@@ -168,6 +174,7 @@ def _call(
         plan=Plan((way,), ((provider.name, model),)),
         calls=setup.calls,
         fingerprint="",
+        tags=tags_of(incoming.headers, {}),
     )
 
 
@@ -176,38 +183,6 @@ class Dialect:
 
     NAME = NAME
     render_error = staticmethod(openai_chat.render_error)
-
-
-class _Blocks:
-    """An answer on its way to a client that may read slowly, or leave."""
-
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[bytes | GatewayError | None] = asyncio.Queue(maxsize=16)
-        self._left = asyncio.Event()
-
-    async def put(self, block: bytes | GatewayError | None) -> None:
-        """Waits for a slow reader. Raises ClientLeft."""
-        if not self._queue.full() and not self._left.is_set():
-            self._queue.put_nowait(block)
-            return
-        putting, leaving = asyncio.ensure_future(self._queue.put(block)), asyncio.ensure_future(self._left.wait())
-        try:
-            await asyncio.wait({putting, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if self._left.is_set():
-                raise ClientLeft("The client left.")
-        finally:
-            putting.cancel()
-            leaving.cancel()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Raises the error that ended the answer half way: so the connection breaks, and nobody takes it for whole."""
-        try:
-            while (block := await self._queue.get()) is not None:
-                if isinstance(block, GatewayError):
-                    raise block
-                yield block
-        finally:
-            self._left.set()
 
 
 @dataclasses.dataclass
@@ -220,10 +195,16 @@ class _Passing:
     provider: ProviderConfig
     body: bytes | None
     begun: asyncio.Future[Reply]
-    blocks: _Blocks = dataclasses.field(default_factory=_Blocks)
+    blocks: Blocks = dataclasses.field(default_factory=Blocks)
     sent_bytes: int = 0
     upload_error: GatewayError | None = None
     tail: bytes = b""
+    tells_usage: bool = False
+
+    def __post_init__(self) -> None:
+        self._form = ModelField(self.incoming.headers.get(b"content-type", b""))
+        # To look and to delete costs nothing, even if what is looked at tells what it once cost.
+        self._is_work = self.incoming.method in WITH_BODY
 
     async def run(self) -> None:
         outcome = Outcome("BYPASS")
@@ -236,12 +217,14 @@ class _Passing:
         except asyncio.CancelledError:
             error = ClientLeft("The client left, or the gateway is shutting down.")
         outcome.provider_ms = (time.perf_counter() - started) * 1000
-        outcome.meta = self._meta(usage_in(self.tail))
+        outcome.meta = self._meta(passed_cost.usage_in(self.tail, self.incoming.path))
+        outcome.paid_by_platform = self.provider.on_platform
         if error is not None:
             outcome = outcome.failed(error)
         event = settlement.event_of(self.call, outcome, self.gateway.prices)
-        if self.incoming.path not in _PRICED and outcome.meta is not None:
-            event = dataclasses.replace(event, cost_usd=None)
+        if outcome.meta is not None:
+            model = self._form.model or event.model
+            event = dataclasses.replace(event, model=model, cost_usd=self._cost(outcome, event.cost_usd))
         await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
         if not self.begun.done():
             self.begun.set_exception(error or GatewayError("The provider's answer did not begin."))
@@ -256,9 +239,11 @@ class _Passing:
                 if response.status in {401, 402, 403} or response.status >= 500:
                     raise await self.gateway.http.refusal(response, provider)
                 outcome.status = response.status
+                self.tells_usage = self._is_work and response.content_type in _TELLS
                 self.begun.set_result(Reply(response.status, self._headers(response, outcome), aiter(self.blocks)))
                 async for block in response.content.iter_any():
-                    self.tail = (self.tail + block)[-_TAIL_BYTES:]
+                    if self.tells_usage:
+                        self.tail = (self.tail + block)[-_TAIL_BYTES:]
                     await self.blocks.put(block)
         except TimeoutError as error:
             raise ProviderTimedOut(f"{provider.name} did not answer in time.", provider=provider.name) from error
@@ -303,6 +288,7 @@ class _Passing:
                 self.sent_bytes += len(block)
                 if self.sent_bytes > settings.MAX_UPLOAD_BYTES:
                     raise PayloadTooLarge(f"The body may have up to {settings.MAX_UPLOAD_BYTES:,} bytes.")
+                self._form.add(block)
                 yield block
         except GatewayError as error:
             self.upload_error = error
@@ -311,12 +297,27 @@ class _Passing:
     def _headers(self, response: aiohttp.ClientResponse, outcome: Outcome) -> Headers:
         outcome.meta = self._meta(Usage())
         headers = answers.headers_of(self.gateway, self.call, outcome)
+        if outcome.status < 400 and self._is_work and self._price() is None:
+            headers += answers.money_headers(None, Decimal(0))
         headers += [
             (name.lower().encode(), answers.header_value(value))
             for name, value in response.headers.items()
             if name.lower() in _RETURNED
         ]
         return headers
+
+    def _price(self) -> pricing.UnitPrice | None:
+        """None where nobody knows it, and for what is not paid for by its tokens alone."""
+        if self.incoming.path not in STATELESS:
+            return None
+        return self.gateway.prices.unit_price(self.provider.catalog, self._model(), self.call.when)
+
+    def _cost(self, outcome: Outcome, by_tokens: Decimal | None) -> Decimal | None:
+        refused = outcome.status >= 400 and not outcome.error
+        return passed_cost.cost(outcome, self._price(), by_tokens) if self._is_work and not refused else Decimal(0)
+
+    def _model(self) -> str:
+        return self._form.model or self.call.plan.candidates[0].model
 
     def _meta(self, usage: Usage) -> Meta:
         provider = self.provider
@@ -326,25 +327,6 @@ class _Passing:
             provider=provider.name,
             simulated=False,
             catalog=provider.catalog,
-            upstream_model=self.call.plan.candidates[0].model,
+            upstream_model=self._model(),
             **usage._asdict(),
         )
-
-
-def usage_in(tail: bytes) -> Usage:
-    """Of the last `usage` object in an answer's end: JSON's, or the last event's of a stream."""
-    found = None
-    for match in _USAGE.finditer(tail):
-        found = match
-    if found is None:
-        return Usage()
-    try:
-        usage = orjson.loads(found[1])
-    except orjson.JSONDecodeError:
-        return Usage()
-    return Usage(_count(usage, "prompt_tokens", "input_tokens"), 0, _count(usage, "completion_tokens", "output_tokens"))
-
-
-def _count(usage: dict[str, Any], *names: str) -> int:
-    values = (usage.get(name) for name in names)
-    return next((value for value in values if type(value) is int and 0 <= value < 2**31), 0)

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from gateway import metering
 from gateway.dialects import openai_chat
 from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, ProviderFailed
@@ -135,7 +136,9 @@ def replay(body: bytes, call: Call, flight: Flight, outcome: Outcome) -> None:
 async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome) -> None:
     """Passes a provider's answer on to its end, and notes in `outcome` what it was. Raises ProviderError."""
     started = time.perf_counter()
+    provider = upstream.candidate.provider
     outcome.meta = _meta(upstream, call, Usage())
+    outcome.paid_by_platform, outcome.lost = provider.on_platform, upstream.lost
     if upstream.chunks is None:
         assert upstream.whole is not None
         flight.body, parsed = upstream.whole
@@ -153,9 +156,9 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
         flight.body = orjson.dumps(parsed)
     choices = parsed["choices"]
     if not choices:
-        name = upstream.candidate.provider.name
-        raise ProviderFailed(f"{name} sent an answer without choices.", provider=name)
+        raise ProviderFailed(f"{provider.name} sent an answer without choices.", provider=provider.name)
     outcome.meta = _meta(upstream, call, usage_of(parsed, call))
+    outcome.tier = metering.tier_of(parsed)
     outcome.provider_ms = upstream.waited_ms + (time.perf_counter() - started) * 1000
     flight.source = outcome
     if call.rules.write and is_complete(choices):
@@ -197,21 +200,15 @@ def is_complete(choices: list[dict[str, Any]]) -> bool:
 
 def usage_of(parsed: dict[str, Any], call: Call) -> Usage:
     """The provider's own count; an estimate when it sends none, since nothing is free for being uncounted."""
-    usage = parsed.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    details = usage.get("prompt_tokens_details")
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    if prompt is None:
-        prompt = call.request.prompt_tokens
-    if completion is None:
+    given = parsed.get("usage")
+    usage = dict(given) if isinstance(given, dict) else {}
+    if metering.count(usage.get("prompt_tokens")) is None:
+        usage["prompt_tokens"] = call.request.prompt_tokens
+    if metering.count(usage.get("completion_tokens")) is None:
         texts = ((choice.get("message") or {}).get("content") for choice in parsed["choices"])
         size = sum(len(text.encode()) for text in texts if isinstance(text, str))
-        completion = int(size / openai_chat.BYTES_PER_TOKEN)
-    return Usage(prompt, _count((details if isinstance(details, dict) else {}).get("cached_tokens")) or 0, completion)
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+        usage["completion_tokens"] = int(size / openai_chat.BYTES_PER_TOKEN)
+    return metering.read(usage)
 
 
 class Flights:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from decimal import Decimal
+from typing import NamedTuple
 
 from analytics.events import HIT_EXACT, HIT_SEMANTIC, HITS, UsageEvent
 from billing import pricing, quota
 from gateway.cache.semantic import Found
 from gateway.errors import ClientLeft, GatewayError
 from gateway.idempotency import KEEP_S
-from gateway.types import Call, Meta, Usage
+from gateway.types import Call, Candidate, Meta, Usage
 from tenants import keyspace
 
 
@@ -37,6 +38,10 @@ class Outcome:
     shadow: Found | None = None
     # An answer past its time, in place of a provider that failed.
     stale: bool = False
+    # Of a provider's answer: whose account pays, at which service tier, and who was asked in vain at the same time.
+    paid_by_platform: bool = False
+    tier: str = ""
+    lost: tuple[Candidate, ...] = ()
 
     def stand_in(self, found: Found) -> None:
         """`found` answers for the provider, and costs nothing."""
@@ -55,6 +60,8 @@ class Outcome:
             coalesced=self.coalesced,
             provider_ms=self.provider_ms,
             first_token_ms=self.first_token_ms,
+            paid_by_platform=self.paid_by_platform,
+            lost=self.lost,
         )
 
     def as_coalesced(self) -> Outcome:
@@ -75,19 +82,48 @@ class Outcome:
         return self.coalesced or self.outcome in HITS
 
 
-def cost_of(book: pricing.PriceBook, meta: Meta, at: dt.datetime) -> Decimal | None:
+def cost_of(book: pricing.PriceBook, meta: Meta, at: dt.datetime, tier: str = "") -> Decimal | None:
     """What the provider takes for this answer at today's price; None when nobody knows."""
-    price = book.unit_price(meta.catalog, meta.upstream_model, at)
+    price = book.unit_price(meta.catalog, meta.upstream_model, at, tier)
     if price is None:
         return None
-    return pricing.cost(price, meta.prompt_tokens, meta.cached_tokens, meta.completion_tokens)
+    return pricing.cost(price, meta.prompt_tokens, meta.cached_tokens, meta.completion_tokens, meta.token_details)
+
+
+def cost_and_saving(call: Call, outcome: Outcome, book: pricing.PriceBook) -> tuple[Decimal | None, Decimal | None]:
+    """USD; None without a known price. What is saved is the usual tier's price."""
+    if outcome.meta is None:
+        return Decimal(0), Decimal(0)
+    if outcome.is_free:
+        return Decimal(0), cost_of(book, outcome.meta, call.when)
+    cost = cost_of(book, outcome.meta, call.when, outcome.tier)
+    return None if cost is None else cost + hedged(call, outcome, book).usd, Decimal(0)
+
+
+class Hedged(NamedTuple):
+    """An estimate: what providers were sent that were asked at the same time, and not waited for."""
+
+    tokens: int
+    usd: Decimal
+
+
+def hedged(call: Call, outcome: Outcome, book: pricing.PriceBook) -> Hedged:
+    """At least the prompt is paid for. That of another account than the answer's is left out: a call is on one bill."""
+    tokens, usd = 0, Decimal(0)
+    sent = (outcome.meta.prompt_tokens if outcome.meta else 0) or call.request.prompt_tokens
+    for candidate in outcome.lost:
+        price = book.unit_price(candidate.provider.catalog, candidate.model, call.when)
+        paying = not candidate.provider.simulated and candidate.provider.on_platform == outcome.paid_by_platform
+        if price is not None and paying:
+            tokens += sent
+            usd += pricing.cost(price, sent, 0, 0)
+    return Hedged(tokens, usd)
 
 
 def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEvent:
     meta = outcome.meta
     usage = meta.usage if meta else Usage()
-    price = cost_of(book, meta, call.when) if meta else Decimal(0)
-    nothing = Decimal(0)
+    cost, saved = cost_and_saving(call, outcome, book)
     return UsageEvent(
         id=call.id,
         request_id=call.request_id,
@@ -110,8 +146,8 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         cached_tokens=usage.cached_tokens,
         completion_tokens=usage.completion_tokens,
         billed_tokens=0 if outcome.is_free else usage.total_tokens,
-        cost_usd=nothing if outcome.is_free else price,
-        saved_usd=price if outcome.is_free else nothing,
+        cost_usd=cost,
+        saved_usd=saved,
         latency_ms=round(call.elapsed_ms, 3),
         first_token_ms=_rounded(outcome.first_token_ms),
         provider_ms=_rounded(outcome.provider_ms),
@@ -120,7 +156,17 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         stale=outcome.stale,
         shadow_saved_usd=cost_of(book, outcome.shadow.meta, call.when) if outcome.shadow else None,
         variant=call.plan.variant,
+        token_details=_details(call, outcome, book),
+        tags=list(call.tags) or None,
+        paid_by_platform=outcome.paid_by_platform and not outcome.is_free,
     )
+
+
+def _details(call: Call, outcome: Outcome, book: pricing.PriceBook) -> dict[str, int] | None:
+    details = outcome.meta.token_details if outcome.meta else None
+    if outcome.lost and outcome.meta is not None and (tokens := hedged(call, outcome, book).tokens):
+        return {**(details or {}), "hedged": tokens}
+    return details
 
 
 def _entry_id(outcome: Outcome) -> str | None:
@@ -144,9 +190,11 @@ def settlement_of(call: Call, outcome: Outcome, event: UsageEvent, body: bytes |
     return quota.settlement(
         call.account,
         call.id,
-        held=call.held_tokens,
-        requests=1 if outcome.status < 400 or outcome.meta is not None else 0,
+        held=call.held,
+        day=call.day,
+        requests=int(event.counts),
         tokens=event.billed_tokens,
+        cost=pricing.units(event.cost_usd or Decimal(0)),
         event=event.write(),
         answer=answer,
         replay=replay,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from billing.quota import NO_WINDOW, Account, Window
+from billing.quota import NO_WINDOW, Account, Held, Window
 from gateway.cache import fingerprint
 from gateway.cache.policy import OwnRule
 from tenants.principal import Principal
@@ -27,9 +27,14 @@ class Reply(NamedTuple):
 
 
 class Usage(NamedTuple):
+    """All tokens are prompt's or completion's. `token_details` names those among them that may have a price of their
+    own: `cached` (which `cached_tokens` says again) and billing.pricing.APART; None when there are none.
+    """
+
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    token_details: dict[str, int] | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -117,6 +122,11 @@ class ProviderConfig:
     def simulated(self) -> bool:
         return self.kind == "simulated"
 
+    @property
+    def on_platform(self) -> bool:
+        """Whether the platform's own account pays for its answers."""
+        return not self.owner and not self.simulated
+
 
 class CallDefaults(NamedTuple):
     """The tenant's row of CallSettings, or these values when there is none."""
@@ -156,17 +166,30 @@ class Meta(NamedTuple):
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
+    token_details: dict[str, int] | None = None
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.prompt_tokens, self.cached_tokens, self.completion_tokens)
+        return Usage(self.prompt_tokens, self.cached_tokens, self.completion_tokens, self.token_details)
+
+    def facts(self) -> dict[str, Any]:
+        """Without what most answers do not have."""
+        facts = self._asdict()
+        if self.token_details is None:
+            del facts["token_details"]
+        return facts
 
     def write(self) -> bytes:
-        return orjson.dumps(self._asdict())
+        return orjson.dumps(self.facts())
 
     @classmethod
     def read(cls, data: bytes | dict[str, Any]) -> Meta:
-        return cls(**(data if isinstance(data, dict) else orjson.loads(data)))
+        facts = data if isinstance(data, dict) else orjson.loads(data)
+        try:
+            return cls(**facts)
+        except TypeError:
+            # A newer version has written it.
+            return cls(**{name: value for name, value in facts.items() if name in cls._fields})
 
 
 @dataclasses.dataclass(slots=True)
@@ -189,11 +212,15 @@ class Call:
     end_user: str = ""
     # Where Redis keeps the answer for who sends the same Idempotency-Key again.
     idempotency_key: str | None = None
+    # As the app names them, to add costs up by.
+    tags: tuple[str, ...] = ()
     # high, default or low: who gets a provider's place first.
     priority: str = "default"
     started: float = dataclasses.field(default_factory=time.perf_counter)
     at: float = dataclasses.field(default_factory=time.time)
-    held_tokens: int | None = None
+    held: Held | None = None
+    # The most that a prompt token and a completion token may cost, in units; None: unknown, or nobody asks.
+    unit_costs: tuple[int, int] | None = None
     completion_cap: int | None = None
     window: Window = NO_WINDOW
     first_token_ms: float | None = None
@@ -209,6 +236,11 @@ class Call:
     @property
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started) * 1000
+
+    @property
+    def day(self) -> int:
+        """Since 1970, UTC: on which its cost is booked."""
+        return int(self.at) // 86400
 
     @property
     def when(self) -> dt.datetime:

@@ -9,11 +9,12 @@ import orjson
 from django.utils import timezone
 from rest_framework import serializers
 
-from gateway.api.base import printable
+from billing.pricing import APART
 from gateway.cache.rules import LONGEST_S, MAX_TAG_CHARACTERS, MAX_TAGS
 from gateway.dialects.chat_fields import MAX_MODEL_CHARACTERS
 from tenants.api import first_error
 from tenants.bodies import Body
+from tenants.management_views import printable
 
 MAX_ROWS = 5_000
 # More are not told at once.
@@ -77,6 +78,12 @@ class KeptMeta(Body):
     prompt_tokens = serializers.IntegerField(**_COUNT)
     cached_tokens = serializers.IntegerField(**_COUNT)
     completion_tokens = serializers.IntegerField(**_COUNT)
+    token_details = serializers.DictField(child=serializers.IntegerField(**_COUNT), required=False)
+
+    def validate_token_details(self, value: dict[str, int]) -> dict[str, int]:
+        if unknown := value.keys() - {"cached", *APART}:
+            raise serializers.ValidationError(f"No kinds of tokens: {', '.join(sorted(unknown))[:200]}.")
+        return value
 
 
 class KeptRow(Body):

@@ -114,7 +114,7 @@ async def store(connection: AsyncConnection[Any], schema: str, entry: Entry, emb
     """Raises psycopg.Error."""
     values = _values(entry) | {
         "embedder": "" if embedded is None else embedded.embedder,
-        "meta": Jsonb(entry.meta._asdict()),
+        "meta": Jsonb(entry.meta.facts()),
     }
     if embedded is not None:
         values |= {"dimensions": len(embedded.vector), "vector": half(embedded.vector)}
@@ -141,7 +141,7 @@ def _values(entry: Entry) -> dict[str, Any]:
         **entry._asdict(),
         "id": entry.meta.entry_id,
         "tags": list(entry.tags),
-        "meta": entry.meta._asdict(),
+        "meta": entry.meta.facts(),
         "created_at": created_at,
         "expires_at": expires_at,
         "stale_until": PINNED_UNTIL if entry.pinned else expires_at + dt.timedelta(seconds=entry.stale_s),

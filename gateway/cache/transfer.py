@@ -32,8 +32,9 @@ from gateway.errors import InvalidRequest, Unavailable
 from gateway.runtime import Gateway
 from gateway.types import Call, Meta
 from tenants.db import table
+from tenants.limits import NO_LIMITS
 from tenants.models import Tenant
-from tenants.principal import NO_LIMITS, Principal
+from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
 

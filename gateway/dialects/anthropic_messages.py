@@ -127,6 +127,8 @@ def _usage(usage: Any) -> Object:
         "cache_read_input_tokens": read,
         "output_tokens": _count(usage.get("completion_tokens")),
     }
+    if by_life := _object(details.get("cache_creation_token_details")):
+        counts["cache_creation"] = by_life
     if thought := _count(_object(usage.get("completion_tokens_details")).get("reasoning_tokens")):
         counts["output_tokens_details"] = {"thinking_tokens": thought}
     return counts

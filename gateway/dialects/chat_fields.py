@@ -198,6 +198,14 @@ def _flat(value: Any, at: str) -> None:
         raise InvalidRequest(f"`{at}` is nested too deeply.", param=at) from None
 
 
+def _metadata(value: Any, at: str) -> None:
+    """OpenAI's texts; LiteLLM's `tags` are a list (gateway.tags)."""
+    texts = value
+    if isinstance(value, dict) and isinstance(value.get("tags"), list):
+        texts = {name: text for name, text in value.items() if name != "tags"}
+    _map_of(_text)(texts, at)
+
+
 # --- the tables ------------------------------------------------------------------------------------------------------
 
 _ANY: Check = _object()
@@ -216,7 +224,7 @@ _FIELDS: Checks = {
     "logprobs": _boolean,
     "max_completion_tokens": _whole(1, 10_000_000),
     "max_tokens": _whole(1, 10_000_000),
-    "metadata": _map_of(_text),
+    "metadata": _metadata,
     "modalities": _list_of(_text),
     "moderation": _ANY,
     "n": _whole(1, 128),

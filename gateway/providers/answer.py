@@ -40,19 +40,42 @@ def new_id(prefix: str) -> str:
     return f"{prefix}{uuid.uuid4().hex}"
 
 
-def usage(prompt: Any, completion: Any, *, cached: Any = None, reasoning: Any = None) -> dict[str, Any]:
-    """APIs leave out what is zero, and some count in fractions."""
+def usage(
+    prompt: Any,
+    completion: Any,
+    *,
+    cached: Any = None,
+    reasoning: Any = None,
+    sent: dict[str, int] | None = None,
+    sent_cached: dict[str, int] | None = None,
+    said: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """APIs leave out what is zero, and some count in fractions. `sent`, those of it that were cached, and `said` are by
+    modality (audio, image).
+    """
     prompt, completion = int(prompt or 0), int(completion or 0)
     counted: dict[str, Any] = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
+    of_prompt: dict[str, Any] = _by_modality(sent)
     if cached:
-        counted["prompt_tokens_details"] = {"cached_tokens": min(int(cached), prompt)}
+        of_prompt["cached_tokens"] = min(int(cached), prompt)
+    if heard := _by_modality(sent_cached):
+        of_prompt["cached_tokens_details"] = heard
+    of_completion = _by_modality(said)
     if reasoning:
-        counted["completion_tokens_details"] = {"reasoning_tokens": int(reasoning)}
+        of_completion["reasoning_tokens"] = int(reasoning)
+    if of_prompt:
+        counted["prompt_tokens_details"] = of_prompt
+    if of_completion:
+        counted["completion_tokens_details"] = of_completion
     return counted
+
+
+def _by_modality(tokens: dict[str, int] | None) -> dict[str, Any]:
+    return {f"{modality}_tokens": count for modality, count in (tokens or {}).items() if count}
 
 
 def tool_call(id: str, name: str, arguments: str) -> dict[str, Any]:

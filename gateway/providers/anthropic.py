@@ -126,18 +126,27 @@ def _refusal(message: Object) -> str | None:
     return _text(_object(message.get("stop_details")).get("explanation")) or None
 
 
+# How long what is written to the cache stays there: an hour costs more.
+_LIVES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+
+
 def _usage(usage: Object) -> Object:
     """Anthropic's `input_tokens` are those that its cache had no part in; the canonical count has all."""
     if not usage:
         return {}
     read, created = _count(usage.get("cache_read_input_tokens")), _count(usage.get("cache_creation_input_tokens"))
+    by_life = {name: _count(_object(usage.get("cache_creation")).get(name)) for name in _LIVES}
+    created = max(created, sum(by_life.values()))
     prompt, completion = _count(usage.get("input_tokens")) + read + created, _count(usage.get("output_tokens"))
     thought = _count(_object(usage.get("output_tokens_details")).get("thinking_tokens"))
+    of_prompt: Object = {"cached_tokens": read, "cache_creation_tokens": created}
+    if by_life["ephemeral_1h_input_tokens"]:
+        of_prompt["cache_creation_token_details"] = by_life
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_creation_tokens": created},
+        "prompt_tokens_details": of_prompt,
         "completion_tokens_details": {"reasoning_tokens": thought},
     }
 

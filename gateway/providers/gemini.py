@@ -268,4 +268,20 @@ def _usage(found: dict[str, Any]) -> dict[str, Any] | None:
         counted.get("candidatesTokenCount", 0) + thoughts,
         cached=counted.get("cachedContentTokenCount"),
         reasoning=thoughts,
+        sent=_modalities(counted, "promptTokensDetails", "toolUsePromptTokensDetails"),
+        sent_cached=_modalities(counted, "cacheTokensDetails"),
+        said=_modalities(counted, "candidatesTokensDetails"),
     )
+
+
+# A page of a document is read as a picture; moving pictures cost what other tokens do, but for a few live models.
+_MODALITIES = {"AUDIO": "audio", "IMAGE": "image", "DOCUMENT": "image"}
+
+
+def _modalities(counted: dict[str, Any], *names: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for name in names:
+        for detail in counted.get(name) or ():
+            if modality := _MODALITIES.get(detail.get("modality")):
+                sums[modality] = sums.get(modality, 0) + int(detail.get("tokenCount") or 0)
+    return sums

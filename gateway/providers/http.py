@@ -13,8 +13,8 @@ import aiohttp
 import orjson
 
 from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut, Untranslatable
-from gateway.providers.network import PrivateAddress, check_literal
 from gateway.types import ProviderConfig
+from tenants.network import PrivateAddress, check_literal
 
 # A line of a stream: the longest are tool arguments or base64 audio.
 MAX_LINE_BYTES = 8 * 1024 * 1024

@@ -9,14 +9,19 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
+from analytics.models import UsageRecord
+from analytics.tasks import drain_usage
+from billing.models import PriceOverride
 from gateway import setups
 from tenants import revocations
+from tenants.db import schema_of
 from tests import servers
 from tests.calls import records, used
 from tests.conftest import Workspace
@@ -46,6 +51,13 @@ def until(seconds: float) -> Iterator[None]:
         yield
 
 
+def records_of(workspace: Workspace) -> list[UsageRecord]:
+    """Those that are booked by now."""
+    drain_usage()
+    with schema_of(workspace.tenant):
+        return list(UsageRecord.objects.all())
+
+
 def seen(upstream: str, path: str) -> dict[str, Any]:
     return dict(httpx2.get(f"{upstream}/calls").json()[path])
 
@@ -62,8 +74,9 @@ def test_sound_goes_up_and_its_tokens_are_counted(server: str, fake: Workspace) 
     assert text.text == "hello"
     assert used(server, fake.key) == (1, 41)
     (record,) = records(fake, 1)
-    assert (record.dialect, record.model, record.billed_tokens) == ("passthrough", "audio/transcriptions", 41)
-    assert record.cost_usd is None
+    assert (record.dialect, record.model, record.billed_tokens) == ("passthrough", "gpt-4o-transcribe", 41)
+    # 2.50 USD per million tokens of text, 10 of what is said.
+    assert record.cost_usd == Decimal("0.0003275")
 
 
 def test_a_large_file_streams_up_unchanged(server: str, fake: Workspace, upstream: str) -> None:
@@ -89,6 +102,41 @@ def test_pictures_tell_their_usage_at_the_end_of_a_long_answer(server: str, fake
     images = sdk(server, fake).images.generate(model="gpt-image-1", prompt="a cat")
     assert images.data and len(images.data[0].b64_json or "") == 200_000
     assert used(server, fake.key) == (1, 41)
+    (record,) = records(fake, 1)
+    # 5 USD per million tokens of text, 40 of pictures.
+    assert (record.model, record.cost_usd) == ("gpt-image-1", Decimal("0.001255"))
+    assert record.token_details == {"output_image": 30}
+
+
+def test_what_nobody_can_price_says_so_and_looking_is_free(server: str, fake: Workspace) -> None:
+    client = sdk(server, fake)
+    speech = client.audio.speech.with_raw_response.create(model="tts-1", voice="alloy", input="hello")
+    assert speech.headers["x-nexus-cost-usd"] == "unknown"
+    upload = client.files.with_raw_response.create(file=io.BytesIO(b"{}\n"), purpose="batch")
+    assert upload.headers["x-nexus-cost-usd"] == "unknown"
+    client.files.list()
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve("missing")
+    assert [record.cost_usd for record in records(fake, 4)] == [None, None, 0, 0]
+
+
+def test_what_is_free_is_free_though_it_does_not_count(server: str, fake: Workspace) -> None:
+    model = f"moderation-{fake.tenant.slug}"
+    PriceOverride.objects.create(catalog="openai", model=model, input_usd_per_mtok=0, output_usd_per_mtok=0)
+    for _ in until(3):
+        answer = sdk(server, fake).moderations.with_raw_response.create(model=model, input="hello")
+        if "x-nexus-cost-usd" not in answer.headers:
+            break
+    assert 0 in [record.cost_usd for record in records_of(fake)]
+
+
+def test_tags_are_booked_and_not_passed_on(server: str, fake: Workspace, upstream: str) -> None:
+    client = sdk(server, fake)
+    client.images.generate(model="gpt-image-1", prompt="a cat", extra_headers={"X-Nexus-Tags": "design"})
+    assert records(fake, 1)[0].tags == ["design"]
+    assert "x-nexus-tags" not in seen(upstream, "/v1/images/generations")["headers"]
+    with pytest.raises(openai.BadRequestError, match="X-Nexus-Tags"):
+        client.images.generate(model="gpt-image-1", prompt="a cat", extra_headers={"X-Nexus-Tags": "a,,b"})
 
 
 def test_errors_come_back_as_they_are_and_faults_as_502(server: str, fake: Workspace, upstream: str) -> None:
@@ -132,6 +180,9 @@ def test_what_keeps_data_needs_a_provider_of_ones_own(alice: Workspace, upstream
     with servers.gateway(**environment) as shared:
         client = sdk(shared.url, alice)
         assert client.moderations.create(input="hello").id == "modr-1"
+        client.images.generate(model="gpt-image-1", prompt="a cat")
+        paid = [(record.paid_by_platform, record.cost_usd) for record in records(alice, 2)]
+        assert paid == [(True, None), (True, Decimal("0.001255"))]
         with pytest.raises(openai.PermissionDeniedError, match="provider of your own"):
             client.files.list()
 

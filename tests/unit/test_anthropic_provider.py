@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import metering
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.errors import InvalidRequest, ProviderFailed, ProviderRefused, Untranslatable
 from gateway.providers.anthropic import Anthropic, answer_of, read_error
 from gateway.providers.anthropic_requests import request_of
 from gateway.providers.http import Http
-from gateway.types import ProviderConfig
+from gateway.types import ProviderConfig, Usage
 from tests import asking
 from tests.fakes import anthropic as fake
 from tests.messages import (
@@ -403,3 +405,22 @@ async def test_a_wrong_key_is_our_failure_and_not_the_requests(provider: Anthrop
 def test_no_answer_breaks_the_translation(content: Any, usage: Any, details: Any) -> None:
     answer = answer_of({"id": "msg_1", "content": content, "usage": usage, "stop_details": details})
     assert answer["choices"][0]["finish_reason"]
+
+
+def test_what_is_written_to_the_cache_is_told_by_how_long_it_stays() -> None:
+    usage = {
+        "input_tokens": 5,
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 300,
+        "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200},
+        "output_tokens": 50,
+        "output_tokens_details": {"thinking_tokens": 30},
+    }
+    answer = answer_of({"content": [], "usage": usage, "stop_reason": "end_turn"})
+    assert metering.read(answer["usage"]) == Usage(
+        405, 100, 50, {"cached": 100, "cache_write": 300, "cache_write_1h": 200, "reasoning": 30}
+    )
+    # And told again to who speaks Anthropic's API.
+    call: Any = SimpleNamespace(id="c", request=SimpleNamespace(model="m"))
+    rendered = orjson.loads(anthropic_messages.render(call, orjson.dumps(answer), {}))
+    assert rendered["usage"] == usage

@@ -46,6 +46,10 @@ def test_an_exact_hit_takes_the_answers_facts_from_its_entry() -> None:
     assert (event.prompt_tokens, event.cached_tokens, event.completion_tokens) == (7, 2, 9)
     assert event.outcome == HIT_EXACT
     assert event.billed_tokens == 0
+    assert event.token_details is None
+    detailed = orjson.dumps({**META, "token_details": {"cached": 2, "reasoning": 5}})
+    event = UsageEvent.read({b"e": make(outcome=HIT_EXACT, tags=["team-a"]).write(), b"m": detailed})
+    assert (event.token_details, event.tags) == ({"cached": 2, "reasoning": 5}, ["team-a"])
 
 
 def test_an_entry_cannot_say_whose_request_it_was() -> None:
@@ -79,6 +83,11 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
         {"cost_usd": "1e30"},
         {"cost_usd": "cheap"},
         {"cost_usd": []},
+        {"token_details": [1]},
+        {"token_details": {"reasoning": "many"}},
+        {"token_details": {"reasoning": 1.5}},
+        {"tags": "team-a"},
+        {"paid_by_platform": 1},
     ],
     ids=str,
 )

@@ -9,10 +9,11 @@ import aiohttp
 import orjson
 import pytest
 
+from gateway import metering
 from gateway.errors import ProviderFailed, ProviderRefused
 from gateway.providers import gemini
 from gateway.providers.http import Http
-from gateway.types import ProviderConfig
+from gateway.types import ProviderConfig, Usage
 from tests import damage
 from tests.asking import both, fake, hello, streamed, whole
 from tests.fakes.gemini import KEY, SIGNATURE
@@ -217,3 +218,31 @@ async def test_uncounted_embeddings_are_not_free(provider: gemini.Gemini, upstre
 async def test_missing_vectors_are_a_failure(provider: gemini.Gemini, upstream: ProviderConfig) -> None:
     with pytest.raises(ProviderFailed, match="1 of 2 vectors"):
         await provider.embed(upstream, {"model": "embed-short", "input": ["a", "b"]})
+
+
+def test_kinds_of_tokens_are_counted_wherever_gemini_names_them(upstream: ProviderConfig) -> None:
+    counted = {
+        "promptTokenCount": 300,
+        "cachedContentTokenCount": 100,
+        "toolUsePromptTokenCount": 20,
+        "candidatesTokenCount": 40,
+        "thoughtsTokenCount": 60,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 100},
+            {"modality": "AUDIO", "tokenCount": 120},
+            {"modality": "IMAGE", "tokenCount": 50},
+            {"modality": "DOCUMENT", "tokenCount": 30},
+        ],
+        "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 80}, {"modality": "VIDEO"}],
+        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 10}, {"modality": "TEXT", "tokenCount": 30}],
+        "toolUsePromptTokensDetails": [{"modality": "IMAGE", "tokenCount": 20}],
+    }
+    candidate = {"content": {"parts": [{"text": "Hi"}]}, "finishReason": "STOP"}
+    body = gemini.whole(upstream, "gemini-x", {"candidates": [candidate], "usageMetadata": counted})
+    assert metering.read(orjson.loads(body)["usage"]) == Usage(
+        320, 100, 100,
+        {
+            "cached": 100, "input_audio": 120, "input_image": 100, "cached_audio": 80, "reasoning": 60,
+            "output_audio": 10,
+        },
+    )  # fmt: skip

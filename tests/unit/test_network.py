@@ -7,7 +7,7 @@ import socket
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.providers import network
+from tenants import network
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,14 @@ def test_public_ones_are(address: str) -> None:
     assert network.is_public(address)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1/v1", "https://[::1]:8000", "http://[::ffff:10.0.0.1]/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/v1", "https://[::1]:8000", "http://[::ffff:10.0.0.1]/",
+        # Which IDNA makes ordinary digits and dots of.
+        "http://127。0。0。1/", "http://１６９.２５４.１６９.２５４/", "http://①②⑦.0.0.1/",
+    ],
+)  # fmt: skip
 def test_an_address_in_the_url_is_checked(url: str) -> None:
     with pytest.raises(network.PrivateAddress):
         network.check_literal(url)
@@ -55,3 +62,27 @@ async def test_a_name_is_called_at_its_public_addresses_only() -> None:
     assert [result["host"] for result in found] == ["8.8.8.8"]
     with pytest.raises(network.PrivateAddress):
         await network.PublicResolver(Names("10.0.0.1")).resolve("inner.example")
+
+
+def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """All names have these addresses."""
+
+    def lookup(host: str, port: object, **_: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "fd00:ec2::254"])
+def test_a_name_with_private_addresses_only_is_refused_when_it_is_saved(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names(monkeypatch, address)
+    with pytest.raises(network.PrivateAddress):
+        network.check_now("https://hooks.example.com/x")
+    names(monkeypatch, address, "8.8.8.8")
+    network.check_now("https://hooks.example.com/x")
+
+
+def test_a_name_that_nobody_knows_may_be_saved() -> None:
+    network.check_now("https://no-such-name.invalid/x")
