@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
@@ -13,9 +14,15 @@ from tenants.models import Tenant
 logger = logging.getLogger(__name__)
 
 
-def publish(tenant: Tenant) -> None:
+def publish(tenants: Iterable[Tenant]) -> None:
     """Never raises: the books are right without it."""
     try:
-        async_to_sync(get_channel_layer().group_send)(keyspace.live_group(tenant.pk), {"type": "usage.booked"})
+        async_to_sync(_send)([keyspace.live_group(tenant.pk) for tenant in tenants])
     except Exception as error:
-        logger.warning("dashboards of %s were not told: %s", tenant, error)
+        logger.warning("dashboards were not told: %s", error)
+
+
+async def _send(groups: list[str]) -> None:
+    layer = get_channel_layer()
+    for group in groups:
+        await layer.group_send(group, {"type": "usage.booked"})

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 
+from analytics.alerts.models import AlertEvent as AlertEvent
+from analytics.alerts.models import AlertRule as AlertRule
+from analytics.alerts.models import Delivery as Delivery
+from analytics.alerts.models import WebhookEndpoint as WebhookEndpoint
+
 MINUTE_S, HOUR_S = 60, 3600
 
 
@@ -30,6 +35,10 @@ class UsageRecord(models.Model):
     prompt_tokens = models.IntegerField()
     completion_tokens = models.IntegerField()
     billed_tokens = models.IntegerField()
+    # Those priced apart, by name (gateway.types.Usage): {"cached": 1024, "reasoning": 320}. Empty where there are none.
+    token_details = models.JSONField(null=True)
+    tags = models.JSONField(null=True, help_text="As the app named them, to add costs up by.")
+    paid_by_platform = models.BooleanField(default=False, help_text="On the platform's own provider account.")
     # Empty: the model has no known price. It is not free.
     cost_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
     saved_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)

@@ -15,6 +15,7 @@ from django.conf import settings
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from analytics.gauges import BookGauges
 from gateway.types import Reply
 
 PATH = "/metrics"
@@ -44,10 +45,15 @@ def may_read(client: tuple[str, int] | None, headers: dict[bytes, bytes]) -> boo
         return False
 
 
+# Not a process' own, so never added up.
+_BOOKS = CollectorRegistry()
+_BOOKS.register(BookGauges())
+
+
 def exposition() -> bytes:
-    """Of all web processes of this copy, where there are several (nexus.stack); else of this one."""
+    """Of all web processes of this copy, where there are several (nexus.stack); else of this one. And of the books."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY)
+        return generate_latest(REGISTRY) + generate_latest(_BOOKS)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
-    return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(_BOOKS)

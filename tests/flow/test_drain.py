@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -16,11 +17,11 @@ from django.db import connection, connections
 from django.db.models import Sum
 from django.utils import timezone
 
-from analytics import drain
+from analytics import booking, drain
 from analytics.events import HIT_SEMANTIC, UsageEvent
 from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
 from analytics.tasks import drain_usage, purge_records
-from billing.models import LedgerEntry
+from billing.models import ClosedPeriod, LedgerEntry, Reconciliation
 from tenants import keyspace
 from tenants.db import schema_of
 from tests import usage
@@ -151,7 +152,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_counts_nothing_tw
     drain_usage()
     send(stream, miss(alice), miss(alice))
     taken = abandon(client, stream)
-    assert len(drain.book(alice.tenant, [UsageEvent.read(fields) for _, fields in taken])) == 2
+    assert len(booking.book(alice.tenant, [UsageEvent.read(fields) for _, fields in taken])) == 2
     drain_usage()
     assert sums_of(alice)["records"] == sums_of(alice)["ledger"] == (3, 90, 3 * COST_USD, 0)
     assert is_empty(client, stream)
@@ -234,7 +235,8 @@ def test_a_tenant_with_a_broken_schema_waits_alone(alice: Workspace, mallory: Wo
 
 def test_two_drains_at_once_book_each_event_once(alice: Workspace, client: redis.Redis) -> None:
     stream = stream_of(alice)
-    events = [miss(alice, at=1_790_000_000 + 61 * n) for n in range(1500)]
+    an_hour_ago = time.time() - 3600
+    events = [miss(alice, at=an_hour_ago + n) for n in range(1500)]
     # A quarter comes twice, in another order.
     send(stream, *events, *reversed(events[::4]))
     together = threading.Barrier(2)
@@ -269,10 +271,23 @@ def test_a_key_is_marked_as_used_at_most_once_a_minute(alice: Workspace) -> None
     assert alice.api_key.last_used_at == first
 
 
+def agree(workspace: Workspace) -> dt.datetime:
+    """The last period of a workspace is closed, and its books were found to agree; its start."""
+    start: dt.datetime = workspace.tenant.subscription.anchor_at.replace(microsecond=0)
+    nothing = dict.fromkeys(("requests", "tokens", "cost_usd", "saved_usd", "platform_cost_usd", "unpriced"), 0)
+    ClosedPeriod.objects.create(tenant=workspace.tenant, period_start=start, period_end=start, **nothing)
+    Reconciliation.objects.create(
+        tenant=workspace.tenant, period_start=start, compared_at=timezone.now() + dt.timedelta(seconds=1), books={}
+    )
+    return start
+
+
 def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable[..., Workspace]) -> None:
     workspace = make_workspace("free")
     now = timezone.now()
-    send(stream_of(workspace), *(miss(workspace, at=(now - dt.timedelta(days=d)).timestamp()) for d in (0, 29, 31)))
+    period = int(agree(workspace).timestamp())
+    ages = [dt.timedelta(days=days) for days in (0, 29, 31)]
+    send(stream_of(workspace), *(miss(workspace, at=(now - age).timestamp(), period=period) for age in ages))
     drain_usage()
     purge_records()
     assert [(now - record.at).days for record in records_of(workspace)] == [29, 0]
@@ -281,9 +296,24 @@ def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable
         assert UsageRollup.objects.filter(width_s=HOUR_S).count() == 3
 
 
-def test_a_tenant_with_a_broken_schema_keeps_no_other_from_being_purged(mallory: Workspace, alice: Workspace) -> None:
+def test_records_stay_until_the_books_of_their_period_agree(alice: Workspace) -> None:
     years_ago = (timezone.now() - dt.timedelta(days=800)).timestamp()
     send(stream_of(alice), miss(alice, at=years_ago))
+    drain_usage()
+    purge_records()
+    assert len(records_of(alice)) == 1
+    agree(alice)
+    Reconciliation.objects.filter(tenant=alice.tenant).update(drifting_since=timezone.now())
+    purge_records()
+    assert len(records_of(alice)) == 1
+    Reconciliation.objects.filter(tenant=alice.tenant).update(drifting_since=None)
+    purge_records()
+    assert records_of(alice) == []
+
+
+def test_a_tenant_with_a_broken_schema_keeps_no_other_from_being_purged(mallory: Workspace, alice: Workspace) -> None:
+    years_ago = (timezone.now() - dt.timedelta(days=800)).timestamp()
+    send(stream_of(alice), miss(alice, at=years_ago, period=int(agree(alice).timestamp())))
     drain_usage()
     with without_records_table(mallory):
         purge_records()
@@ -295,3 +325,47 @@ def test_an_id_in_capitals_is_the_same_id(alice: Workspace) -> None:
     send(stream_of(alice), miss(alice, id=str(record_id)), miss(alice, id=str(record_id).upper()))
     drain_usage()
     assert sums_of(alice)["records"] == sums_of(alice)["ledger"] == (1, 30, COST_USD, 0)
+
+
+def test_a_client_that_left_half_way_counts_as_one_request_in_every_book(alice: Workspace) -> None:
+    send(stream_of(alice), miss(alice, status=499, error="client_left"), miss(alice, status=499, billed_tokens=0))
+    drain_usage()
+    assert sums_of(alice)["hours"][:2] == sums_of(alice)["ledger"][:2] == (1, 30)
+
+
+def test_events_out_of_order_are_booked_on_their_own_day_and_in_their_own_period(alice: Workspace) -> None:
+    noon = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
+    period = int(alice.tenant.subscription.anchor_at.timestamp())
+    days = [noon - dt.timedelta(days=ago) for ago in (0, 2, 1, 2, 0)]
+    send(stream_of(alice), *(miss(alice, at=day.timestamp()) for day in days))
+    send(stream_of(alice), miss(alice, at=days[1].timestamp(), period=period - 86400))
+    drain_usage()
+    booked = LedgerEntry.objects.filter(tenant=alice.tenant).values_list("day", "period_start", "requests")
+    this, before = (dt.datetime.fromtimestamp(at, dt.UTC) for at in (period, period - 86400))
+    expected = {(days[0].date(), this, 2), (days[1].date(), this, 2), (days[2].date(), this, 1)}
+    assert set(booked) == expected | {(days[1].date(), before, 1)}
+
+
+def test_a_stream_of_another_kind_keeps_no_other_waiting(alice: Workspace, client: redis.Redis) -> None:
+    other = keyspace.usage_stream((alice.tenant.pk + 1) % keyspace.PARTITIONS)
+    client.delete(other)
+    client.set(other, "not a stream")
+    try:
+        send(stream_of(alice), miss(alice))
+        with pytest.raises(redis.ResponseError):
+            client.xlen(other)
+        drain_usage()
+        assert len(records_of(alice)) == 1
+    finally:
+        client.delete(other)
+
+
+def test_more_abandoned_events_than_one_batch_are_all_found(alice: Workspace, client: redis.Redis) -> None:
+    stream = stream_of(alice)
+    send(stream, *(miss(alice) for _ in range(3 * drain.BATCH)))
+    drain.Drain(client)._read([stream])
+    client.xreadgroup(drain.GROUP, drain.CONSUMER, {stream: ">"})
+    age(client, stream)
+    drain_usage()
+    assert sums_of(alice)["ledger"][0] == 3 * drain.BATCH
+    assert is_empty(client, stream)

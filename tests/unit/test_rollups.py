@@ -75,6 +75,6 @@ def test_outcome_model_provider_and_key_are_kept_apart() -> None:
 
 
 def test_an_answer_without_a_price_is_counted_as_such_and_a_failure_is_not() -> None:
-    failed = event(status=502, cost_usd=None)
+    failed = event(status=502, cost_usd=None, billed_tokens=0)
     sums = summed(event(cost_usd=None), event(saved_usd=None), event(), failed)[NOON, HOUR_S, MISS]
     assert (sums["requests"], sums["errors"], sums["unpriced"]) == (4, 1, 2)
