@@ -5,19 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from billing import subscriptions
-from billing.models import LedgerEntry, Plan, PriceOverride, Subscription
+from billing import budgets, ledger_admin, subscriptions, summary  # noqa: F401  the ledger's pages
+from billing.models import MeterReport, Plan, PlatformLimits, PriceOverride, Subscription
+from billing.stripe import state
+from billing.stripe.errors import BillingError
 from tenants.admin import ReadOnly
-from tenants.operators import actor, record_edit
+from tenants.forms import LimitsForm
+from tenants.operators import actor, button, record_edit
+
+AT_STRIPE = (
+    "status", "stripe_customer_id", "stripe_subscription_id", "stripe_read_at", "period_start", "period_end",
+    "trial_end", "trial_used_at", "grace_until", "cancel_at", "pending_plan", "pending_at", "card_brand", "card_last4",
+    "metered_since",
+)  # fmt: skip
 
 
 @admin.register(Plan)
 class PlanAdmin(ModelAdmin):
+    form = LimitsForm
     list_display = (
         "name", "code", "price_usd", "requests_per_minute", "tokens_per_minute", "monthly_requests", "monthly_tokens",
         "retention_days",
@@ -48,11 +58,25 @@ class SubscriptionForm(forms.ModelForm):
 @admin.register(Subscription)
 class SubscriptionAdmin(ModelAdmin):
     form = SubscriptionForm
-    list_display = ("tenant", "plan", "anchor_at", "overrides")
-    list_filter = ("plan",)
-    search_fields = ("tenant__slug", "tenant__name")
-    readonly_fields = ("tenant", "anchor_at")
+    list_display = ("tenant", "plan", "status", "period_end", "grace_until", "anchor_at", "overrides")
+    list_filter = ("plan", "status")
+    search_fields = ("tenant__slug", "tenant__name", "stripe_customer_id")
     list_select_related = ("tenant", "plan")
+    fieldsets = (
+        (None, {"fields": ("tenant", "plan", "anchor_at", "overrides")}),
+        ("The tenant's own budget", {"fields": summary.BUDGET}),
+        (
+            "At Stripe",
+            {"fields": AT_STRIPE, "description": "As Stripe said when it was last asked. It has the last word."},
+        ),
+    )
+    actions = ("look_at_stripe",)
+    actions_detail = ("look_at_stripe_button",)
+    look_at_stripe_button = button("look_at_stripe", "Ask Stripe now")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> tuple[str, ...]:
+        decided = ("plan",) if obj is not None and obj.is_stripes else ()
+        return ("tenant", "anchor_at", *AT_STRIPE, *decided)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         # Every tenant has one from the start.
@@ -64,7 +88,19 @@ class SubscriptionAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Subscription, form: forms.ModelForm[Subscription], change: bool
     ) -> None:
+        budgets.change(obj.tenant, budgets.of(obj), **actor(request))
         subscriptions.change_plan(obj.tenant, obj.plan_id, overrides=obj.overrides, **actor(request))
+
+    @admin.action(description="Ask Stripe now", permissions=["change"])
+    def look_at_stripe(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        asked = 0
+        for subscription in chosen.exclude(stripe_customer_id=None).select_related("tenant"):
+            try:
+                state.refresh(subscription.tenant)
+                asked += 1
+            except BillingError as error:
+                self.message_user(request, f"{subscription.tenant}: {error}", messages.ERROR)
+        self.message_user(request, f"{asked} of {chosen.count()} are what Stripe says now.")
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """“Change plan to …”, one for each plan."""
@@ -79,9 +115,14 @@ class SubscriptionAdmin(ModelAdmin):
 
 def _change_to(plan: Plan) -> Any:
     def change(modeladmin: SubscriptionAdmin, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        changed = 0
         for subscription in chosen.select_related("tenant"):
-            subscriptions.change_plan(subscription.tenant, plan.code, **actor(request))
-        modeladmin.message_user(request, f"{chosen.count()} on {plan.name} now.")
+            try:
+                subscriptions.change_plan(subscription.tenant, plan.code, **actor(request))
+                changed += 1
+            except subscriptions.StripeDecides as refusal:
+                modeladmin.message_user(request, str(refusal), messages.ERROR)
+        modeladmin.message_user(request, f"{changed} on {plan.name} now.")
 
     return change
 
@@ -106,10 +147,30 @@ class PriceOverrideAdmin(ModelAdmin):
         record_edit(request, "price.added", form, target=str(obj))
 
 
-@admin.register(LedgerEntry)
-class LedgerEntryAdmin(ReadOnly, ModelAdmin):
-    list_display = ("created_at", "tenant", "kind", "period_start", "requests", "tokens", "cost_usd", "saved_usd")
-    list_filter = ("kind",)
-    search_fields = ("tenant__slug",)
+@admin.register(MeterReport)
+class MeterReportAdmin(ReadOnly, ModelAdmin):
+    list_display = ("created_at", "tenant", "meter", "period_start", "value", "billable", "at", "sent_at", "error")
+    list_filter = ("meter", "billable", ("sent_at", admin.EmptyFieldListFilter))
+    search_fields = ("tenant__slug", "identifier")
     date_hierarchy = "created_at"
     list_select_related = ("tenant",)
+
+
+@admin.register(PlatformLimits)
+class PlatformLimitsAdmin(ModelAdmin):
+    """One row, in effect within a second."""
+
+    list_display = ("__str__", "requests_per_minute", "tokens_per_minute")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return not PlatformLimits.objects.exists()
+
+    def save_model(
+        self, request: HttpRequest, obj: PlatformLimits, form: forms.ModelForm[PlatformLimits], change: bool
+    ) -> None:
+        obj.pk = 1
+        super().save_model(request, obj, form, change)
+        record_edit(request, "platform_limits.edited", form, target="platform")
+
+    def has_delete_permission(self, request: HttpRequest, obj: PlatformLimits | None = None) -> bool:
+        return False

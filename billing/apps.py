@@ -6,3 +6,6 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import signals  # noqa: F401  connects the receivers
+        from billing.stripe import client, configuration, events  # noqa: F401  connects dj-stripe, registers the check
+
+        client.limit_others()

@@ -1,52 +1,70 @@
-"""Changes what a tenant may use: its plan, and single limits that replace the plan's."""
+"""Changes what a tenant may use: its plan, and single limits that replace the plan's. Every change of a plan comes
+through `assign`, and leaves an audit row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import transaction
 
+from billing import signals
 from billing.models import Plan, Subscription
-from billing.plans import LIMIT_FIELDS
-from tenants import audit
-from tenants.models import Tenant, User
+from tenants import audit, limits
+from tenants.audit import By
+from tenants.models import Tenant
 
-# Lua's numbers are exact up to here.
-LARGEST = 2**53
+
+class StripeDecides(ValueError):
+    """The tenant pays for its plan: what it is on is changed at Stripe, or at the next reading it is changed back."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        super().__init__(
+            f"{tenant} pays through Stripe, which decides on its plan. Change or cancel the subscription there, or in"
+            " the workspace's billing; this page follows within seconds."
+        )
 
 
 def change_plan(
-    tenant: Tenant,
-    plan_code: str,
-    *,
-    overrides: Mapping[str, int | None] | None = None,
-    actor: User | None = None,
-    ip: str | None = None,
+    tenant: Tenant, plan_code: str, *, overrides: Mapping[str, Any] | None = None, **by: Unpack[By]
 ) -> Subscription:
     """Takes effect within a second in every process. `overrides` of None keeps those there are. Raises ValueError."""
     check_overrides(overrides or {})
     with transaction.atomic():
-        subscription = Subscription.objects.select_for_update().get(tenant=tenant)
-        before = {"plan": subscription.plan_id, "overrides": subscription.overrides}
-        subscription.plan = Plan.objects.get(code=plan_code)
-        if overrides is not None:
-            subscription.overrides = dict(overrides)
-        subscription.save()
-        after = {"plan": subscription.plan_id, "overrides": subscription.overrides}
-        if after != before:
-            audit.record(
-                "plan.changed", tenant=tenant, actor=actor, target=tenant.slug, before=before, after=after, ip=ip
-            )
+        subscription = locked(tenant)
+        if plan_code != subscription.plan_id and subscription.is_stripes:
+            raise StripeDecides(tenant)
+        assign(subscription, plan_code, overrides=overrides, **by)
     return subscription
+
+
+def locked(tenant: Tenant) -> Subscription:
+    """The tenant's subscription, held until the end of the transaction: nobody else changes it meanwhile."""
+    return Subscription.objects.select_for_update(of=("self",)).select_related("tenant", "plan").get(tenant=tenant)
+
+
+def assign(
+    subscription: Subscription, plan_code: str, *, overrides: Mapping[str, Any] | None = None, **by: Unpack[By]
+) -> None:
+    """Saves a `locked` subscription with this plan, and whatever else was set on it."""
+    stored = Subscription.objects.only("plan", "overrides").get(pk=subscription.pk)
+    before = {"plan": stored.plan_id, "overrides": stored.overrides}
+    if subscription.plan_id != plan_code:
+        subscription.plan = Plan.objects.get(code=plan_code)
+    if overrides is not None:
+        subscription.overrides = dict(overrides)
+    subscription.save()
+    after = {"plan": subscription.plan_id, "overrides": subscription.overrides}
+    if after != before:
+        tenant = subscription.tenant
+        audit.record("plan.changed", tenant=tenant, target=tenant.slug, before=before, after=after, **by)
+    if after["plan"] != before["plan"]:
+        signals.tell(signals.plan_changed, subscription.tenant, before=before["plan"], after=after["plan"])
 
 
 def check_overrides(overrides: Any) -> None:
     """Raises ValueError with a sentence about the first that the data plane could not apply."""
     if not isinstance(overrides, Mapping):
         raise ValueError("Overrides are a JSON object of limits.")
-    for name, value in overrides.items():
-        if name not in LIMIT_FIELDS:
-            raise ValueError(f"{name} is not a limit; there are {', '.join(LIMIT_FIELDS)}.")
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST):
-            raise ValueError(f"{name} must be a whole number from 0 to {LARGEST}, or null for no limit.")
+    limits.check(overrides)

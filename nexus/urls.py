@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("", include("tenants.urls")),
+    path("", include("billing.urls")),
     path("", include("gateway.urls")),
     path("", include("analytics.urls")),
     # The API answers in JSON, whatever is asked.

@@ -1,0 +1,45 @@
+"""A tenant's own budget: what it wishes to spend at most, beside what its plan allows."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, TypedDict, Unpack
+
+from django.db import transaction
+
+from billing import subscriptions, summary
+from billing.models import Subscription
+from tenants import audit
+from tenants.audit import By
+from tenants.models import Tenant
+
+
+class Budget(TypedDict):
+    daily_budget_usd: Decimal | None
+    monthly_budget_usd: Decimal | None
+    budget_mode: str
+    unpriced: str
+
+
+def of(subscription: Subscription) -> Budget:
+    return Budget(
+        daily_budget_usd=subscription.daily_budget_usd,
+        monthly_budget_usd=subscription.monthly_budget_usd,
+        budget_mode=subscription.budget_mode,
+        unpriced=subscription.unpriced,
+    )
+
+
+def change(tenant: Tenant, budget: Budget, **by: Unpack[By]) -> Subscription:
+    """Takes effect within a second in every process."""
+    with transaction.atomic():
+        subscription = subscriptions.locked(tenant)
+        before = summary.budget(subscription)
+        values: dict[str, Any] = dict(budget)
+        for name, value in values.items():
+            setattr(subscription, name, value)
+        subscription.save(update_fields=list(values))
+        after = summary.budget(subscription)
+        if after != before:
+            audit.record("budget.changed", tenant=tenant, target=tenant.slug, before=before, after=after, **by)
+    return subscription

@@ -1,0 +1,80 @@
+"""Why something about payments could not be done.
+
+BillingError            its sentence is for the caller; `status` and `code` are how the API says it
+├── NotConfigured       no key of Stripe's
+├── NotSynced           Stripe does not have our prices
+├── KeyRefused          Stripe does not accept the key
+├── Unavailable         Stripe did not answer, or failed
+├── Refused             Stripe refused the request: `stripe_code` says why
+├── Declined            the card was refused
+├── UnknownPlan         no such plan can be bought
+└── Conflict            not in this state of the subscription: `code` says which
+"""
+
+from __future__ import annotations
+
+
+class BillingError(Exception):
+    status = 500
+    code = "billing_failed"
+    param: str | None = None
+
+
+class NotConfigured(BillingError):
+    status = 503
+    code = "stripe_not_configured"
+
+
+class NotSynced(BillingError):
+    status = 503
+    code = "stripe_not_synced"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"Stripe has no {what}. The gateway's operator must run “manage.py stripe_sync”.")
+
+
+class KeyRefused(BillingError):
+    status = 503
+    code = "stripe_key_refused"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Stripe does not accept this gateway's STRIPE_SECRET_KEY: {why}")
+
+
+class Unavailable(BillingError):
+    status = 502
+    code = "stripe_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("Stripe, which handles payments, does not answer. Look at the subscription, and try again.")
+
+
+class Refused(BillingError):
+    status = 502
+    code = "stripe_refused"
+
+    def __init__(self, why: str, stripe_code: str | None) -> None:
+        super().__init__(f"Stripe refused this: {why}")
+        self.stripe_code = stripe_code
+
+
+class Declined(BillingError):
+    status = 402
+    code = "payment_failed"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The payment failed, and nothing was changed: {why} Another card can be given in the portal.")
+
+
+class UnknownPlan(BillingError):
+    status = 400
+    code = "unknown_plan"
+    param = "plan"
+
+
+class Conflict(BillingError):
+    status = 409
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,80 @@
+"""A tenant's invoices, as Stripe has them now."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+from billing.models import Subscription
+from billing.stripe import configuration
+from billing.stripe.client import Object, ask, cents, moment, v1
+from billing.stripe.errors import BillingError, Refused
+from tenants.models import Tenant
+
+
+class Invoice(NamedTuple):
+    id: str
+    number: str | None
+    # draft, open, paid, uncollectible or void.
+    status: str
+    currency: str
+    total_usd: Decimal
+    paid_usd: Decimal
+    due_usd: Decimal
+    created_at: dt.datetime | None
+    period_start: dt.datetime | None
+    period_end: dt.datetime | None
+    url: str | None
+    pdf_url: str | None
+
+
+class Page(NamedTuple):
+    invoices: list[Invoice]
+    has_more: bool
+
+
+class NoSuchInvoice(BillingError):
+    status = 400
+    code = "unknown_invoice"
+    param = "after"
+
+
+def latest(tenant: Tenant, *, limit: int = 20, after: str | None = None, retry: bool = True) -> Page:
+    """Newest first; `after` is the id of the last one that was shown. A page that shows more than invoices does not
+    `retry`. Raises BillingError.
+    """
+    customer = Subscription.objects.values_list("stripe_customer_id", flat=True).get(tenant=tenant)
+    if not customer:
+        return Page([], False)
+    configuration.require()
+    asked: Object = {"customer": customer, "limit": limit}
+    if after:
+        if not re.fullmatch(r"in_\w{1,100}", after, re.ASCII):
+            raise NoSuchInvoice("“after” is the id of an invoice: in_….")
+        asked["starting_after"] = after
+    try:
+        answer = ask(v1().invoices.list, asked, {} if retry else {"max_network_retries": 0})
+    except Refused as error:
+        if error.stripe_code == "resource_missing" and after:
+            raise NoSuchInvoice(f"There is no invoice “{after}” here.") from error
+        raise
+    return Page([_invoice(each) for each in answer["data"]], answer["has_more"])
+
+
+def _invoice(raw: Object) -> Invoice:
+    return Invoice(
+        id=raw["id"],
+        number=raw["number"],
+        status=raw["status"],
+        currency=raw["currency"],
+        total_usd=cents(raw["total"]),
+        paid_usd=cents(raw["amount_paid"]),
+        due_usd=cents(raw["amount_remaining"]),
+        created_at=moment(raw["created"]),
+        period_start=moment(raw["period_start"]),
+        period_end=moment(raw["period_end"]),
+        url=raw.get("hosted_invoice_url"),
+        pdf_url=raw.get("invoice_pdf"),
+    )

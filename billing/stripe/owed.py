@@ -1,0 +1,93 @@
+"""How much of a tenant's usage Stripe is owed: the ledger's sums, and what was reported or need not be."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db.models import Max, Sum
+from django.utils import timezone
+
+from billing.models import LedgerEntry, MeterReport, Subscription
+from billing.periods import Period, period_at
+from tenants.models import Tenant
+
+REQUESTS, MODEL_COST = MeterReport.Meter.REQUESTS.value, MeterReport.Meter.MODEL_COST.value
+MICRO = 1_000_000
+# Stripe keeps an invoice open for an hour after its period; half of that is left for delivery and our own delays.
+LATE = dt.timedelta(minutes=30)
+
+
+class Total(NamedTuple):
+    """Of a period, in the meters' whole units, and the newest row in it."""
+
+    values: Mapping[str, int]
+    up_to: int
+
+
+def total(tenant: Tenant, period_start: dt.datetime) -> Total:
+    sums = LedgerEntry.objects.filter(tenant=tenant, period_start=period_start).aggregate(
+        requests=Sum("requests"), cost_usd=Sum("platform_cost_usd"), up_to=Max("id")
+    )
+    # Of the whole sum, so that parts of a micro-USD wait for more instead of being lost.
+    micro = int((sums["cost_usd"] or Decimal(0)) * MICRO)
+    return Total({REQUESTS: sums["requests"] or 0, MODEL_COST: micro}, sums["up_to"] or 0)
+
+
+def write(subscription: Subscription, period_start: dt.datetime, *, billable: bool) -> None:
+    """Rows for what the ledger has more than all rows before; none where there is nothing new.
+
+    From sums, not from rows after the last: a row with a lower id may be committed later. To be called with the
+    subscription `locked`.
+    """
+    tenant, period = subscription.tenant, period_of(subscription, period_start)
+    reports = MeterReport.objects.filter(tenant=tenant, period_start=period_start)
+    before = {row["meter"]: row["sum"] for row in reports.values("meter").annotate(sum=Sum("value")).order_by()}
+    now = total(tenant, period_start)
+    MeterReport.objects.bulk_create(
+        MeterReport(
+            tenant=tenant,
+            meter=meter,
+            period_start=period_start,
+            value=value - before.get(meter, 0),
+            billable=billable,
+            identifier=f"nexus-{tenant.pk}-{uuid.uuid4()}",
+            up_to=now.up_to,
+            at=timestamp(period, timezone.now()),
+        )
+        for meter, value in now.values.items()
+        if value > before.get(meter, 0)
+    )
+
+
+def begin(subscription: Subscription) -> None:
+    """From now on usage is charged. What the period has so far is not."""
+    write(subscription, period_at(subscription.anchor_at, timezone.now()).start, billable=False)
+
+
+def period_of(subscription: Subscription, start: dt.datetime) -> Period:
+    """The period that began at `start`, also under an earlier anchor."""
+    period = period_at(subscription.anchor_at, start)
+    return period if period.start == start else period_at(start, start)
+
+
+def timestamp(period: Period, now: dt.datetime) -> dt.datetime:
+    """For usage of a period: inside it, until shortly after its end; later, now, which is on the next invoice."""
+    window = whole_minutes(period)
+    if now < period.end + LATE:
+        return min(max(now, window.start), window.end - dt.timedelta(seconds=1))
+    return now
+
+
+def is_too_late(period: Period, at: dt.datetime, now: dt.datetime) -> bool:
+    """Whether a timestamp that was right once is on an invoice that is closed by now."""
+    return at < period.end and now >= period.end + LATE
+
+
+def whole_minutes(period: Period) -> Period:
+    """Stripe sums up by whole minutes only: timestamps keep off the parts of minutes at both ends."""
+    start, end = (time.replace(second=0, microsecond=0) for time in period)
+    return Period(start if start == period.start else start + dt.timedelta(minutes=1), end)

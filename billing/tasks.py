@@ -1,0 +1,79 @@
+"""Celery's part: usage goes to Stripe's meters, subscriptions not heard of are looked at, old events are let go."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+
+from celery import shared_task
+from django.db import close_old_connections
+from django.db.models import Q
+from django.utils import timezone
+from djstripe.models import Event, WebhookEventTrigger
+
+from billing.models import Subscription
+from billing.stripe import configuration, meters, state
+from billing.stripe.errors import BillingError, Unavailable
+from tenants.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+# Events may be lost: an endpoint that was wrong for days gets none again.
+UNHEARD = dt.timedelta(days=1)
+# At Stripe's rate limit, and in one run.
+LOOKS = 500
+# Stripe is away, not one customer's affairs in disorder.
+FAILURES = 3
+# Stripe sends an event again for three days. One that came back later would do no harm: it is only looked into.
+KEPT = dt.timedelta(days=90)
+
+
+@shared_task
+def report_meters() -> int:
+    """For how many tenants Stripe has what the ledger says. Any number may run at once."""
+    close_old_connections()
+    if not configuration.configured():
+        return 0
+    done = failures = 0
+    # In any order: one whose reports fail does not keep the same others waiting each time.
+    for tenant in meters.tenants_with_work().order_by("?"):
+        try:
+            meters.report(tenant)
+            done += 1
+        except Unavailable:
+            failures += 1
+            if failures == FAILURES:
+                break
+        except BillingError as error:
+            logger.error("usage of %s waits: %s", tenant, error)
+    return done
+
+
+@shared_task
+def refresh_subscriptions() -> int:
+    """Looks at customers of whom nothing was heard for a day; at how many."""
+    close_old_connections()
+    if not configuration.configured():
+        return 0
+    unheard = Q(stripe_read_at=None) | Q(stripe_read_at__lt=timezone.now() - UNHEARD)
+    due = Subscription.objects.filter(unheard, stripe_customer_id__isnull=False).order_by("stripe_read_at")
+    done = 0
+    for tenant in Tenant.objects.filter(pk__in=list(due.values_list("tenant_id", flat=True)[:LOOKS])):
+        try:
+            state.refresh(tenant)
+            done += 1
+        except Unavailable:
+            break
+        except BillingError as error:
+            logger.error("the subscription of %s was not looked at: %s", tenant, error)
+    return done
+
+
+@shared_task
+def purge_events() -> int:
+    """Deletes dj-stripe's copies of old events, and of what was posted as one; how many."""
+    close_old_connections()
+    before = timezone.now() - KEPT
+    posted: int = WebhookEventTrigger.objects.filter(created__lt=before).delete()[0]
+    events: int = Event.objects.filter(djstripe_created__lt=before).delete()[0]
+    return posted + events
