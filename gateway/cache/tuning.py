@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 from psycopg import sql
 
+from analytics import alerts
 from analytics.events import HIT_SEMANTIC
 from analytics.models import UsageRecord
 from gateway.cache import learning
@@ -98,6 +99,10 @@ def _apply(tenant: Tenant, tuning: CacheTuning, evidence: Evidence) -> None:
             "cache_policy.changed", tenant=tenant, actor_label=ACTOR, target="semantic tier", before=before, after=said
         )
         revocations.publish(f"tenant:{tenant.pk}")
+        if before["semantic"] != "off" and (after["semantic"] == "off" or after["threshold"] > before["threshold"]):
+            facts = {**said, "budget": row.wrong_budget, "threshold_before": before["threshold"]}
+            key = f"cache_budget_exceeded:{evidence.at.isoformat()}"
+            alerts.raise_alert(tenant, "cache_budget_exceeded", "semantic tier", facts, key)
 
 
 def _decide(row: CacheSettings, tuning: CacheTuning, evidence: Evidence) -> Decision:

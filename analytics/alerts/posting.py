@@ -1,0 +1,97 @@
+"""One POST to a tenant's endpoint: bounded in time and bytes, without redirects, to public addresses only.
+
+Every call has a loop of its own, and with it a name lookup of its own: a name server that hangs holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import aiohttp
+from django.conf import settings
+
+from analytics.alerts.models import RESPONSE_LENGTH
+from tenants.network import PrivateAddress, PublicResolver, check_literal
+
+CONNECT_S, TOTAL_S = 5.0, 15.0
+READ_BYTES = 64 * 1024
+LONGEST_RETRY_AFTER_S = 86_400.0
+
+
+class Answer(NamedTuple):
+    """`status` is None where there was no answer; `error` says why it is none, or no good one."""
+
+    status: int | None
+    error: str
+    response: str
+    retry_after_s: float
+    took_ms: int
+
+
+def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Raises nothing that depends on the other side. Not for a thread that has a running loop."""
+    started = time.monotonic()
+    status, error, response, retry_after_s = None, "", "", 0.0
+    try:
+        status, response, retry_after_s = asyncio.run(_post(url, headers, body))
+        if not 200 <= status < 300:
+            error = f"It answered {status}."
+    except TimeoutError:
+        error = f"It did not answer in time: {CONNECT_S:g} s to connect, {TOTAL_S:g} s in all."
+    except (aiohttp.ClientError, OSError, ValueError) as failure:
+        error = _explain(failure)
+    return Answer(status, error, response, retry_after_s, round((time.monotonic() - started) * 1000))
+
+
+async def _post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, float]:
+    resolver: aiohttp.abc.AbstractResolver = aiohttp.ThreadedResolver()
+    if not settings.PRIVATE_WEBHOOKS:
+        check_literal(url)
+        resolver = PublicResolver(resolver)
+    sent = {**headers, "Content-Type": "application/json", "User-Agent": "NexusGateway-Webhooks/1.0"}
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=resolver, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # A small answer that unpacks to a large one stays small.
+        auto_decompress=False,
+    )
+    async with session, session.post(url, data=body, headers=sent, allow_redirects=False) as response:
+        read = b""
+        # The status is what counts: who answered 200 has taken it, and however the rest comes.
+        with contextlib.suppress(TimeoutError, aiohttp.ClientError):
+            read = await _read(response)
+        return response.status, _text(read), _seconds(response.headers.get("Retry-After", ""))
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """What there is, up to the limit; the rest is not asked for."""
+    read = b""
+    while len(read) < READ_BYTES and (piece := await response.content.read(READ_BYTES - len(read))):
+        read += piece
+    return read
+
+
+def _text(read: bytes) -> str:
+    """Postgres takes no NUL."""
+    return read[: 4 * RESPONSE_LENGTH].decode(errors="replace").replace("\0", "�")[:RESPONSE_LENGTH]
+
+
+def _seconds(retry_after: str) -> float:
+    """Dates are not worth a wrong clock."""
+    return min(float(retry_after), LONGEST_RETRY_AFTER_S) if retry_after.isascii() and retry_after.isdigit() else 0.0
+
+
+def _explain(failure: Exception) -> str:
+    """In our words: the library's hold addresses and names of this network."""
+    if isinstance(failure, PrivateAddress) or isinstance(failure.__cause__, PrivateAddress):
+        return "It has no public address."
+    if isinstance(failure, aiohttp.ClientConnectorDNSError):
+        return "Its name has no address."
+    if isinstance(failure, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "Its TLS certificate is not valid."
+    return f"It could not be reached or broke off: {type(failure).__name__}."
