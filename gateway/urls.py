@@ -19,6 +19,7 @@ from gateway.api.providers import ProvidersView, ProviderView
 from gateway.api.results import ResultsView
 from gateway.api.routes import RoutesView, RouteView
 from gateway.api.trial import TrialView
+from gateway.api.usage import UsageView
 
 CHAT_PATHS: dict[str, type[views.DataPlaneView]] = {
     "/v1/chat/completions": views.ChatCompletionsView,
@@ -42,7 +43,7 @@ urlpatterns = [
     path("v1/responses/<path:rest>", views.StoredResponseView.as_view()),
     path("v1/models", views.ModelsView.as_view()),
     path("v1/models/<path:model>", views.ModelsView.as_view()),
-    path("v1/usage", views.UsageView.as_view()),
+    path("v1/usage", UsageView.as_view()),
     path("v1/cache/<str:id>", CacheHitView.as_view()),
     path("v1/cache/<str:id>/feedback", CacheFeedbackView.as_view()),
     path("api/cache/settings", CacheSettingsView.as_view()),

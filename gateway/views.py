@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.views import APIView
 
-from billing.quota import RedisAway
 from gateway import admission, answers, embeddings, pipeline, routing, runtime
 from gateway.dialects import (
     anthropic_messages,
@@ -19,7 +18,7 @@ from gateway.dialects import (
     prompt_chat,
     simple_chat,
 )
-from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound, Unavailable
+from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound
 from gateway.types import Call, Reply
 
 _METHODS = ("GET", "POST")
@@ -131,36 +130,6 @@ class ModelsView(DataPlaneView):
         if not models:
             raise ModelNotFound(f"There is no model “{wanted}” here.", param="model")
         return json_reply(models[0], request_id)
-
-
-class UsageView(DataPlaneView):
-    """What is used of this period's quota, and what is left."""
-
-    async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
-        gateway = await runtime.current()
-        principal = await admission.authenticate(gateway, headers)
-        account = gateway.account_of(principal)
-        try:
-            requests, tokens = await gateway.quota.used(account)
-        except RedisAway:
-            raise Unavailable("The counters cannot be read right now; try again.", retry_after_s=2) from None
-        return json_reply(
-            {
-                "plan": principal.plan,
-                "period": {"start": account.period.start.isoformat(), "end": account.period.end.isoformat()},
-                "requests": _share(requests, principal.limits.monthly_requests),
-                "tokens": _share(tokens, principal.limits.monthly_tokens),
-            },
-            request_id,
-        )
-
-
-def _share(used: int, limit: int | None) -> dict[str, int | float | None]:
-    """Without a limit, what is left and the percentage are null."""
-    if limit is None:
-        return {"used": used, "limit": None, "remaining": None, "percent": None}
-    percent = round(100 * used / limit, 2) if limit else 100.0
-    return {"used": used, "limit": limit, "remaining": max(0, limit - used), "percent": percent}
 
 
 def json_reply(value: object, request_id: str) -> Reply:

@@ -17,6 +17,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.enums import ActionVariant
 
 from tenants import apikeys, audit, provisioning, suspension
+from tenants.forms import LimitsForm
+from tenants.limits import LIMIT_FIELDS
 from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
 from tenants.operators import actor, ask, button, record_edit, show_keys
 
@@ -142,7 +144,7 @@ class TenantAdmin(ModelAdmin):
     issue_key_button = button("issue_key", "Issue an API key")
 
 
-class ApiKeyForm(forms.ModelForm):
+class ApiKeyForm(LimitsForm):
     def clean_scopes(self) -> list[str]:
         return _texts(self.cleaned_data["scopes"])
 
@@ -167,8 +169,7 @@ class ApiKeyAdmin(ModelAdmin):
     search_fields = ("public_id", "name", "tenant__slug")
     readonly_fields = ("tenant", "public_id", "created_at", "created_by", "last_used_at", "revoked_at")
     fields = (
-        *readonly_fields, "name", "scopes", "allowed_models", "priority", "requests_per_minute", "tokens_per_minute",
-        "monthly_requests", "monthly_tokens", "expires_at",
+        *readonly_fields, "name", "scopes", "allowed_models", "priority", "expires_at", *LIMIT_FIELDS, "budget_mode",
     )  # fmt: skip
     actions = ("rotate", "revoke")
     actions_detail = ("rotate_button", "revoke_button")

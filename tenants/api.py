@@ -101,7 +101,9 @@ def on_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     param = path.removeprefix(".") or None
     code = error.get_codes() if isinstance(error.detail, str) else "invalid_request"
     kind = _TYPES.get(error.status_code, "invalid_request_error" if error.status_code < 500 else "server_error")
-    return _error(error.status_code, f"`{param}`: {message}" if param else message, kind, str(code), param=param)
+    said = f"`{param}`: {message}" if param else message
+    retry_after_s = getattr(error, "retry_after_s", None)
+    return _error(error.status_code, said, kind, str(code), param=param, retry_after_s=retry_after_s)
 
 
 _TYPES = {403: "permission_error", 429: "rate_limit_error"}

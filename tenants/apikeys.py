@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from django.db import transaction
 from django.utils import timezone
 
 from tenants import audit, keys
+from tenants.audit import By
+from tenants.limits import LIMIT_FIELDS
 from tenants.models import ApiKey, Tenant, User
 
 # An app gets this long to take over the new key.
 OVERLAP_S = 24 * 3600
+# What a key may do, and how much of it: all that its successor has, too.
+RIGHTS = ("scopes", "allowed_models", "priority", *LIMIT_FIELDS, "budget_mode", "expires_at")
 
 
 class KeyIsDead(ValueError):
@@ -33,9 +37,11 @@ def issue(
     name: str = "default",
     created_by: User | None = None,
     scopes: Sequence[str] = (),
+    actor_label: str = "",
     ip: str | None = None,
-    **limits: int | None,
+    **rights: Any,
 ) -> Issued:
+    """`rights` are of `RIGHTS`. `actor_label` says who did it where no person is known."""
     secret = keys.new_secret()
     with transaction.atomic():
         key = ApiKey.objects.create(
@@ -44,13 +50,13 @@ def issue(
             secret_sha256=keys.digest(secret),
             scopes=list(scopes),
             created_by=created_by,
-            **limits,
+            **rights,
         )
-        audit.record("key.issued", tenant=tenant, actor=created_by, target=str(key), ip=ip)
+        audit.record("key.issued", tenant=tenant, actor=created_by, actor_label=actor_label, target=str(key), ip=ip)
     return Issued(key, keys.render(key.public_id, secret))
 
 
-def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, actor: User | None = None, ip: str | None = None) -> Issued:
+def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, **by: Unpack[By]) -> Issued:
     """A new key with the same rights; the old one goes on for `overlap_s` seconds. Raises KeyIsDead."""
     secret = keys.new_secret()
     with transaction.atomic():
@@ -62,15 +68,8 @@ def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, actor: User | None = None
             tenant=old.tenant,
             name=old.name,
             secret_sha256=keys.digest(secret),
-            scopes=old.scopes,
-            allowed_models=old.allowed_models,
-            priority=old.priority,
-            requests_per_minute=old.requests_per_minute,
-            tokens_per_minute=old.tokens_per_minute,
-            monthly_requests=old.monthly_requests,
-            monthly_tokens=old.monthly_tokens,
-            expires_at=old.expires_at,
-            created_by=actor,
+            created_by=by.get("actor"),
+            **{name: getattr(old, name) for name in RIGHTS},
         )
         until = timezone.now() + dt.timedelta(seconds=overlap_s)
         old.expires_at = min(until, old.expires_at or until)
@@ -78,20 +77,19 @@ def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, actor: User | None = None
         audit.record(
             "key.rotated",
             tenant=old.tenant,
-            actor=actor,
             target=str(old),
             after={"new_key": new.public_id, "old_key_until": old.expires_at.isoformat()},
-            ip=ip,
+            **by,
         )
     return Issued(new, keys.render(new.public_id, secret))
 
 
-def revoke(key: ApiKey, *, actor: User | None = None, ip: str | None = None) -> None:
+def revoke(key: ApiKey, **by: Unpack[By]) -> None:
     """At once, in every process. A second time changes nothing."""
     with transaction.atomic():
         current = ApiKey.objects.select_for_update().get(pk=key.pk)
         if current.revoked_at is None:
             current.revoked_at = timezone.now()
             current.save(update_fields=["revoked_at"])
-            audit.record("key.revoked", tenant=current.tenant, actor=actor, target=str(current), ip=ip)
+            audit.record("key.revoked", tenant=current.tenant, target=str(current), **by)
     key.revoked_at = current.revoked_at

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from tenants.models import AuditEvent, Tenant, User
+
+
+class By(TypedDict, total=False):
+    """Who acts, and from where. A label is for who is no user: an API key."""
+
+    actor: User | None
+    actor_label: str
+    ip: str | None
 
 
 def record(

@@ -19,7 +19,9 @@ from rest_framework.views import APIView
 from tenants import keys
 from tenants.models import ApiKey, Tenant
 
-ADMIN = "admin"
+ADMIN, OPERATOR = "admin", "operator"
+# What keys may be given by API; “operator” is given in the operators' admin only.
+GRANTED = frozenset({ADMIN})
 NEEDS_ADMIN = (
     "This API key may not manage the workspace: it lacks the scope “admin”. Send one that has it: that of a workspace"
     " registered with “admin”: true, or one to which the gateway's operator has given the scope."
@@ -64,6 +66,16 @@ class MayManage(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         return ADMIN in request.auth.scopes
+
+
+class MayOperate(BasePermission):
+    """The platform, all workspaces of it."""
+
+    message = "This API key may not operate the platform: it lacks the scope “operator”."
+    code = "forbidden"
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return OPERATOR in request.auth.scopes
 
 
 class KeyScheme(OpenApiAuthenticationExtension):

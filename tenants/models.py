@@ -13,6 +13,7 @@ from django.utils import timezone
 from django_tenants.models import DomainMixin, TenantMixin
 
 from tenants.keys import PUBLIC_ID_LENGTH
+from tenants.limits import Limited
 
 
 class UserManager(BaseUserManager["User"]):
@@ -51,12 +52,23 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
 
+class LivingTenants(models.Manager["Tenant"]):
+    """Those that have a schema, and may ever be served again."""
+
+    def get_queryset(self) -> models.QuerySet[Tenant]:
+        return super().get_queryset().exclude(status=Tenant.Status.DELETED)
+
+
 class Tenant(TenantMixin):
-    """A customer's workspace: one row here, one schema of its own. `email` is where Stripe and alerts write to."""
+    """A customer's workspace: one row here, one schema of its own. `email` is where Stripe and alerts write to.
+
+    Of a deleted one the row stays, without a name: the ledger leads to it.
+    """
 
     class Status(models.TextChoices):
         ACTIVE = "active"
         SUSPENDED = "suspended"
+        DELETED = "deleted"
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=48, unique=True)
@@ -67,6 +79,10 @@ class Tenant(TenantMixin):
     # Schemas come from template DDL (tenants.provisioning), never from replaying migrations on save.
     auto_create_schema = False
     auto_drop_schema = False
+
+    # Migrations, too, ask the first one whose schemas there are.
+    objects = LivingTenants()
+    everyone: ClassVar[models.Manager[Tenant]] = models.Manager()
 
     def __str__(self) -> str:
         return self.slug
@@ -102,7 +118,7 @@ def new_public_id() -> str:
     return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(PUBLIC_ID_LENGTH))
 
 
-class ApiKey(models.Model):
+class ApiKey(Limited):
     """A key of an app. Only the SHA-256 of the secret is kept. Empty limits mean those of the plan alone."""
 
     class Priority(models.TextChoices):
@@ -119,10 +135,6 @@ class ApiKey(models.Model):
     priority = models.CharField(
         max_length=8, choices=Priority.choices, default=Priority.DEFAULT, help_text="Who gets a full provider first."
     )
-    requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    tokens_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    monthly_requests = models.PositiveBigIntegerField(null=True, blank=True)
-    monthly_tokens = models.PositiveBigIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -37,18 +37,20 @@ def create_tenant(
     slug: str | None = None,
     owner: User | None = None,
     actor: User | None = None,
+    actor_label: str = "",
     ip: str | None = None,
 ) -> Tenant:
     """Raises SlugTaken when `slug` is given and in use; without one a free one is made from the name.
 
-    `actor` is who the audit log names, when it is not the owner.
+    `actor`, or `actor_label`, is who the audit log names, when it is not the owner.
     """
+    by = audit.By(actor=actor or (None if actor_label else owner), actor_label=actor_label, ip=ip)
     for _ in range(_ATTEMPTS):
         wanted = slug or _free_slug(name)
         try:
             with transaction.atomic():
                 tenant = _create(name, email, wanted, owner)
-                audit.record("tenant.created", tenant=tenant, actor=actor or owner, target=wanted, ip=ip)
+                audit.record("tenant.created", tenant=tenant, target=wanted, **by)
                 return tenant
         except IntegrityError as error:
             if not _is_about_the_slug(error):

@@ -3,23 +3,26 @@ still see their pages."""
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from django.db import transaction
 
 from tenants import audit
-from tenants.models import Tenant, User
+from tenants.audit import By
+from tenants.models import Tenant
 
 
-def suspend(tenant: Tenant, *, actor: User | None = None, ip: str | None = None) -> bool:
+def suspend(tenant: Tenant, **by: Unpack[By]) -> bool:
     """Whether it was active until now."""
-    return _set_status(tenant, Tenant.Status.SUSPENDED, "tenant.suspended", actor, ip)
+    return _set_status(tenant, Tenant.Status.SUSPENDED, "tenant.suspended", by)
 
 
-def reactivate(tenant: Tenant, *, actor: User | None = None, ip: str | None = None) -> bool:
+def reactivate(tenant: Tenant, **by: Unpack[By]) -> bool:
     """Whether it was suspended until now."""
-    return _set_status(tenant, Tenant.Status.ACTIVE, "tenant.reactivated", actor, ip)
+    return _set_status(tenant, Tenant.Status.ACTIVE, "tenant.reactivated", by)
 
 
-def _set_status(tenant: Tenant, status: Tenant.Status, action: str, actor: User | None, ip: str | None) -> bool:
+def _set_status(tenant: Tenant, status: Tenant.Status, action: str, by: By) -> bool:
     with transaction.atomic():
         current = Tenant.objects.select_for_update().get(pk=tenant.pk)
         before, current.status = current.status, status
@@ -30,10 +33,9 @@ def _set_status(tenant: Tenant, status: Tenant.Status, action: str, actor: User 
         audit.record(
             action,
             tenant=current,
-            actor=actor,
             target=current.slug,
             before={"status": before},
             after={"status": status},
-            ip=ip,
+            **by,
         )
     return True

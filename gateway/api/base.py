@@ -1,104 +1,20 @@
-"""What the views of this API share: who may call them, and what every change does besides."""
+"""What the views of this API that run on the data plane share; `tenants.management_views` has the others'."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
-from django.db import IntegrityError, transaction
 from rest_framework import serializers
-from rest_framework.exceptions import APIException, NotFound
-from rest_framework.views import APIView
 
 from gateway.errors import InvalidRequest
-from tenants import addresses, audit, revocations
 from tenants.api import first_error
-from tenants.authentication import KeyAuthentication, MayManage
-from tenants.bodies import JsonParser
-from tenants.db import schema_of
-from tenants.models import ApiKey, Tenant
-
-
-class Conflict(APIException):
-    status_code = 409
-    default_code = "conflict"
-
-
-class Unavailable(APIException):
-    status_code = 503
-    default_code = "service_unavailable"
-
-
-class ManagementView(APIView):
-    authentication_classes = (KeyAuthentication,)
-    permission_classes = (MayManage,)
-    parser_classes: tuple[type[JsonParser], ...] = (JsonParser,)
-
-    @property
-    def key(self) -> ApiKey:
-        key: ApiKey = self.request.auth
-        return key
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        with schema_of(self.key.tenant):
-            yield
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """One change of a tenant at a time, whole or not at all; every process learns of it."""
-        tenant = self.key.tenant
-        try:
-            with schema_of(tenant), transaction.atomic():
-                # Two at once would both find a name free, or the last place of a limit.
-                Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-                yield
-                revocations.publish(f"tenant:{tenant.pk}")
-        except IntegrityError as error:
-            # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
-            raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
-
-    def record(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
-        """`before` and `after` as the API shows them: without a credential. What changes nothing leaves no row."""
-        if before == after:
-            return
-        audit.record(
-            action,
-            tenant=self.key.tenant,
-            actor_label=str(self.key),
-            target=target,
-            before=before,
-            after=after,
-            ip=addresses.client_address(self.request),
-        )
-
-
-def read(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    """What was sent, checked. Raises ValidationError."""
-    serializer.is_valid(raise_exception=True)
-    values: dict[str, Any] = serializer.validated_data
-    return values
 
 
 def checked(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    """The same for views of the data plane. Raises InvalidRequest."""
+    """What was sent, checked. Raises InvalidRequest."""
     if not serializer.is_valid():
         path, message = first_error(serializer.errors)
         param = path.removeprefix(".") or None
         raise InvalidRequest(f"`{param}`: {message}" if param else message, param=param)
     values: dict[str, Any] = serializer.validated_data
     return values
-
-
-def listed(rows: list[Any]) -> dict[str, Any]:
-    return {"object": "list", "data": rows}
-
-
-def missing(what: str, name: str) -> NotFound:
-    return NotFound(f"There is no {what} “{name}” here.")
-
-
-def printable(value: str) -> None:
-    if not value.isprintable():
-        raise serializers.ValidationError("Only printable characters.")

@@ -20,7 +20,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.api.base import ManagementView, Unavailable, missing, read
 from gateway.cache import exact, policy, removal
 from gateway.cache.entries import PINNED_UNTIL
 from gateway.cache.rules import rules_of
@@ -28,6 +27,7 @@ from gateway.models import CacheEntry, CacheSettings, CacheVector, Route
 from gateway.types import Meta
 from tenants.bodies import Body
 from tenants.db import schema_of
+from tenants.management_views import ManagementView, Unavailable, missing, read
 from tenants.models import Tenant
 
 SHOWN_CHARACTERS = 500

@@ -21,7 +21,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import runtime
-from gateway.api.base import ManagementView, Unavailable, read
 from gateway.api.cache_entries import EntrySerializer, id_of, listing, shown
 from gateway.cache import exact, meaning, removal
 from gateway.cache.embedding.base import EmbeddingError, TextRefused
@@ -29,6 +28,7 @@ from gateway.cache.fingerprint import end_user_digest
 from gateway.models import CacheEntry
 from tenants.bodies import Body, Number
 from tenants.db import schema_of
+from tenants.management_views import ManagementView, Unavailable, read
 
 SAMPLES = 20
 TOKEN_S = 600

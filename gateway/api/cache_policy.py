@@ -15,10 +15,10 @@ from rest_framework.response import Response
 
 from analytics.events import HITS
 from analytics.models import UsageRecord
-from gateway.api.base import ManagementView, read
 from gateway.cache import judging, learning, tuning
 from gateway.models import CacheSettings, CacheTuning, Verdict
 from tenants.bodies import Body
+from tenants.management_views import ManagementView, read
 from tenants.models import Tenant
 
 SHADOW_DAYS = 30

@@ -11,13 +11,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.api.base import ManagementView, printable, read
 from gateway.cache import judging
 from gateway.cache.policy import CLASSES, OWN_WORD
 from gateway.cache.rules import LONGEST_S
 from gateway.errors import ModelNotFound
 from gateway.models import CacheSettings
 from tenants.bodies import Body, Number
+from tenants.management_views import ManagementView, printable, read
 
 # Below, similarity says nothing.
 MIN_THRESHOLD = 0.5

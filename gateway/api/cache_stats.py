@@ -19,10 +19,10 @@ from analytics import queries
 from analytics.events import HITS
 from analytics.models import UsageRecord
 from gateway import runtime
-from gateway.api.base import ManagementView, read
 from gateway.api.cache_entries import SHOWN_CHARACTERS, EntrySerializer, listing, shown
 from gateway.models import CacheEntry
 from tenants.bodies import Body
+from tenants.management_views import ManagementView, read
 
 MAX_DAYS, TOP, GROUPS = 90, 10, 50
 _SIZE = (

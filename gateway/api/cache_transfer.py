@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import admission, errors, runtime
-from gateway.api.base import ManagementView, Unavailable, checked
+from gateway.api.base import checked
 from gateway.api.cache_rows import BadRows, KeptRow, QuestionRow, RequestRow, Row, read
 from gateway.cache import transfer
 from gateway.cache.entries import Entry
@@ -28,6 +28,7 @@ from gateway.types import Reply
 from gateway.views import DataPlaneView
 from tenants.authentication import ADMIN, KEY, NEEDS_ADMIN
 from tenants.bodies import Body, JsonParser, TooLarge
+from tenants.management_views import ManagementView, Unavailable
 from tenants.principal import Principal
 
 

@@ -9,9 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.api.base import ManagementView, read
 from gateway.models import CallSettings
 from tenants.bodies import Body
+from tenants.management_views import ManagementView, read
 
 
 class CallSettingsBody(Body):

@@ -11,12 +11,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.api.base import Conflict, ManagementView, listed, missing, printable, read
 from gateway.models import Provider
-from gateway.providers.network import PrivateAddress, check_literal
 from gateway.providers.vendors import VENDORS
 from tenants import secretbox
 from tenants.bodies import Body, Number
+from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
+from tenants.network import PrivateAddress, check_literal
 
 MAX_PROVIDERS = 100
 # Of PositiveSmallIntegerField.

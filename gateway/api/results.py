@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics import variants
-from gateway.api.base import ManagementView, printable, read
 from tenants.bodies import Body
+from tenants.management_views import ManagementView, printable, read
 
 MAX_DAYS = 90
 

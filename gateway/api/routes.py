@@ -11,11 +11,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.api.base import Conflict, ManagementView, listed, missing, printable, read
 from gateway.api.cache_settings import MIN_THRESHOLD
 from gateway.cache.rules import LONGEST_S
 from gateway.models import Provider, Route, Target
 from tenants.bodies import Body, Number
+from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
 
 MAX_ROUTES, MAX_TARGETS = 500, 20
 

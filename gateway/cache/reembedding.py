@@ -27,6 +27,7 @@ BATCH = 64
 # Live questions wait behind no more than these.
 AT_ONCE = 8
 
+_SCHEMAS = "SELECT schema_name FROM public.tenants_tenant WHERE status <> 'deleted' ORDER BY id"
 # An entry that somebody else is embedding, or replacing, is left to them.
 _WITHOUT = """
 SELECT id, prompt FROM {entries}
@@ -63,7 +64,7 @@ class Reembedder:
             # A remote one that has not been reached yet.
             return 0
         async with self._pool.connection() as connection:
-            cursor = await connection.execute("SELECT schema_name FROM public.tenants_tenant ORDER BY id")
+            cursor = await connection.execute(_SCHEMAS)
             schemas = [row[0] for row in await cursor.fetchall()]
         count = 0
         for schema in schemas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.openapi.shapes import Schema, anything, boolean, either, fields, listed, named, number, text, whole
+from tenants.limits import BUDGET_FIELDS, LIMIT_FIELDS
 
 _COUNT = whole(0)
 _USAGE = fields(
@@ -97,12 +98,35 @@ _SHARE = fields(
     {"limit": _COUNT, "remaining": _COUNT, "percent": {"type": "number", "minimum": 0}},
     description="Without a limit, all but `used` is null.",
 )
+_USD = text("USD with ten digits after the point.")
+_BUDGET = fields(
+    {"used": _USD},
+    {"limit": _USD, "remaining": _USD, "percent": {"type": "number", "minimum": 0}},
+    description="Without a budget, all but `used` is null.",
+)
+_STANDING = {
+    "requests": _SHARE,
+    "tokens": _SHARE,
+    "budget": fields({"daily": _BUDGET, "monthly": _BUDGET}),
+    "limits": fields({}, {name: text() if name in BUDGET_FIELDS else _COUNT for name in LIMIT_FIELDS}),
+}
+_RATE = fields(
+    {
+        "name": text("As in the RateLimit headers."),
+        "of": named("workspace", "key"),
+        "unit": named("requests", "tokens"),
+        "limit": _COUNT,
+        "window_s": whole(1),
+    },
+    {"burst": whole(1, description="A token bucket of this size, in place of a sliding window.")},
+)
 USAGE = fields(
     {
         "plan": text(),
         "period": fields({"start": text(format="date-time"), "end": text(format="date-time")}),
-        "requests": _SHARE,
-        "tokens": _SHARE,
+        **_STANDING,
+        "key": fields({"id": text("As in exports and costs."), **_STANDING}),
+        "rates": listed(_RATE, "The windows that each call is counted in; what is left is in its answer's headers."),
     }
 )
 

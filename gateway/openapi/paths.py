@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from analytics.events import OUTCOMES
-from gateway import passthrough
+from gateway import passthrough, tags
 from gateway.cache.rules import MAX_TAGS, MODES
 from gateway.openapi.shapes import Schema, fields, named, number, ref, text, whole
 from tenants.authentication import KEY
@@ -33,6 +33,13 @@ _CACHING: dict[str, Schema] = {
         "A cache of its own within the workspace.", minLength=1, maxLength=64, pattern=_PRINTABLE
     ),
     "X-Nexus-Cache-Threshold": number(0, 1, "Can only raise the workspace's own."),
+}
+_TAGGING: dict[str, Schema] = {
+    "X-Nexus-Tags": text(
+        f"Up to {tags.MAX_TAGS} tags with commas between them, to add costs up by; `metadata.tags` in the body does the"
+        " same.",
+        example="team-a,batch",
+    ),
 }
 _IDEMPOTENCY: dict[str, Schema] = {
     "Idempotency-Key": text(
@@ -127,7 +134,7 @@ class Chat(NamedTuple):
     events: str = ""
     description: str = ""
     tag: str = "chat"
-    request_headers: dict[str, Schema] = _CACHING | _IDEMPOTENCY
+    request_headers: dict[str, Schema] = _CACHING | _TAGGING | _IDEMPOTENCY
     answer_headers: dict[str, Schema] = _ANSWERED | _LIMITS
 
     def operation(self) -> dict[str, Any]:
@@ -214,7 +221,7 @@ _WITH_BODY: dict[str, Chat] = {
         {"model": "text-embedding-3-small", "input": _QUESTION},
         description="Each text is cached exactly.",
         tag="embeddings",
-        request_headers=_CACHING,
+        request_headers=_CACHING | _TAGGING,
         answer_headers=_ANSWERED | _LIMITS | {"X-Nexus-Cached-Inputs": whole(0, description="Of the texts.")},
     ),
 }
@@ -240,7 +247,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **{path: {"post": chat.operation()} for path, chat in _WITH_BODY.items()},
     "/v1/models": {"get": _reading("models", "The models that can be asked for", "Models", {})},
     "/v1/models/{model}": {"get": _BY_NAME},
-    "/v1/usage": {"get": _reading("usage", "What is used of this period's quota", "Usage", {})},
+    "/v1/usage": {"get": _reading("usage", "What is used of quotas and budgets", "Usage", {})},
 }
 
 

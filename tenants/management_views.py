@@ -1,0 +1,90 @@
+"""What the views of the management API share, in every app: who may call them, and what every change does besides."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from rest_framework import serializers
+from rest_framework.exceptions import APIException, NotFound
+from rest_framework.permissions import BasePermission
+from rest_framework.views import APIView
+
+from tenants import addresses, audit, revocations
+from tenants.audit import By
+from tenants.authentication import KeyAuthentication, MayManage
+from tenants.bodies import JsonParser
+from tenants.db import schema_of
+from tenants.models import ApiKey, Tenant
+
+
+class Conflict(APIException):
+    status_code = 409
+    default_code = "conflict"
+
+
+class Unavailable(APIException):
+    status_code = 503
+    default_code = "service_unavailable"
+
+
+class ManagementView(APIView):
+    authentication_classes = (KeyAuthentication,)
+    permission_classes: tuple[type[BasePermission], ...] = (MayManage,)
+    parser_classes: tuple[type[JsonParser], ...] = (JsonParser,)
+
+    @property
+    def key(self) -> ApiKey:
+        key: ApiKey = self.request.auth
+        return key
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        with schema_of(self.key.tenant):
+            yield
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """One change of a tenant at a time, whole or not at all; every process learns of it."""
+        tenant = self.key.tenant
+        try:
+            with schema_of(tenant), transaction.atomic():
+                # Two at once would both find a name free, or the last place of a limit.
+                Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+                yield
+                revocations.publish(f"tenant:{tenant.pk}")
+        except IntegrityError as error:
+            # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
+            raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
+
+    def by(self) -> By:
+        """Who asks, for the audit log."""
+        return {"actor_label": str(self.key), "ip": addresses.client_address(self.request)}
+
+    def record(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
+        """`before` and `after` as the API shows them: without a credential. What changes nothing leaves no row."""
+        if before == after:
+            return
+        audit.record(action, tenant=self.key.tenant, target=target, before=before, after=after, **self.by())
+
+
+def read(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
+    """What was sent, checked. Raises ValidationError."""
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values
+
+
+def listed(rows: list[Any]) -> dict[str, Any]:
+    return {"object": "list", "data": rows}
+
+
+def missing(what: str, name: str) -> NotFound:
+    return NotFound(f"There is no {what} “{name}” here.")
+
+
+def printable(value: str) -> None:
+    if not value.isprintable():
+        raise serializers.ValidationError("Only printable characters.")

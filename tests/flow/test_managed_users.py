@@ -1,0 +1,74 @@
+"""A workspace's members by API."""
+
+from __future__ import annotations
+
+import pytest
+
+from tenants import management_users
+from tenants.models import Membership, User
+from tests.conftest import Workspace
+from tests.management import audited, call, made, refused
+
+PATH = "/v1/admin/users"
+
+
+def roles(workspace: Workspace) -> dict[str, str]:
+    return dict(Membership.objects.filter(tenant=workspace.tenant).values_list("user__email", "role"))
+
+
+def test_who_has_signed_up_is_added_changed_and_removed(admin: Workspace, mallory: Workspace) -> None:
+    email = mallory.owner.email
+    member = made(admin, PATH, {"email": f" {email.upper()} ", "role": "finance"})
+    assert (member["id"], member["email"], member["role"], member["active"]) == (
+        mallory.owner.pk, email, "finance", True,
+    )  # fmt: skip
+    assert call(admin, "GET", f"{PATH}/{member['id']}").json() == member
+    changed = call(admin, "PATCH", f"{PATH}/{member['id']}", {"role": "admin"})
+    assert changed.json() == {**member, "role": "admin"}
+    assert call(admin, "DELETE", f"{PATH}/{member['id']}").status_code == 204
+    assert call(admin, "DELETE", f"{PATH}/{member['id']}").status_code == 404
+    assert roles(admin) == {admin.owner.email: "owner"} and User.objects.filter(email=email).exists()
+    rows = [(event.action, event.target, event.before, event.after) for event in audited(admin)]
+    assert rows == [
+        ("member.added", email, None, {"role": "finance"}),
+        ("member.changed", email, {"role": "finance"}, {"role": "admin"}),
+        ("member.removed", email, {"role": "admin"}, None),
+    ]
+
+
+def test_the_last_owner_stays(admin: Workspace, mallory: Workspace) -> None:
+    own = f"{PATH}/{admin.owner.pk}"
+    for method, body in (("DELETE", None), ("PATCH", {"role": "viewer"})):
+        answer = call(admin, method, own, body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "last_owner")
+    made(admin, PATH, {"email": mallory.owner.email, "role": "owner"})
+    User.objects.filter(pk=mallory.owner.pk).update(is_active=False)
+    assert call(admin, "DELETE", own).status_code == 409
+    User.objects.filter(pk=mallory.owner.pk).update(is_active=True)
+    assert call(admin, "DELETE", own).status_code == 204
+    assert roles(admin) == {mallory.owner.email: "owner"}
+
+
+def test_who_has_not_signed_up_or_is_a_member_is_refused(admin: Workspace) -> None:
+    assert "/signup/" in refused(call(admin, "POST", PATH, {"email": "nobody@example.com"}), 400, "email")
+    refused(call(admin, "POST", PATH, {"email": admin.owner.email}), 409)
+
+
+def test_a_workspace_has_so_many_members_at_most(
+    admin: Workspace, mallory: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(management_users, "MAX_MEMBERS", 1)
+    refused(call(admin, "POST", PATH, {"email": mallory.owner.email}), 409)
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [({}, "email"), ({"email": "x"}, "email"), ({"email": "a@b.example", "role": "king"}, "role"), ({"id": 1}, "id")],
+)
+def test_a_bad_field_is_named(admin: Workspace, body: dict[str, str], param: str) -> None:
+    refused(call(admin, "POST", PATH, body), 400, param)
+
+
+def test_a_user_that_is_not_there_is_404(admin: Workspace) -> None:
+    for number in ("0", "999999999", "9" * 40, "-1", "x"):
+        assert call(admin, "GET", f"{PATH}/{number}").status_code == 404
