@@ -43,8 +43,10 @@ def running(app: str, *, ready: str, **environment: str) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
     command += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})
     url = f"http://127.0.0.1:{port}"
+    # So that links, and those who come back from elsewhere, lead there.
+    environment = {**os.environ, "NEXUS_PUBLIC_URL": url, **environment}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         _wait(f"{url}{ready}", process)
         yield Server(url, process)

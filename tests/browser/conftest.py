@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from django.db import connections
+from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 
 from nexus.checks import CHROMIUM_NAMES
 from tests.conftest import PASSWORD, Workspace
 
 WIDE = (1440, 1000)
 Visit = Callable[..., Page]
+# Desk and phone.
+WIDTHS = (1280, 390)
+
+
+def apart(do: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What uses the database, in a thread of its own: Playwright's event loop has this one."""
+
+    def run() -> Any:
+        try:
+            return do(*arguments, **named)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than a screen, wide or narrow."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} at {width} px"
 
 
 @pytest.fixture
@@ -29,12 +54,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(server: str, browser: Browser) -> Iterator[Visit]:
     """`visit("/path/", workspace)`: a page, logged in as the workspace's owner."""
-    errors: list[str] = []
+    errors: list[tuple[str, str]] = []
+    # Pages that said no themselves: Chromium calls each of them an error.
+    refusals = set()
 
     def open_page(path: str, owner_of: Workspace | None = None, size: tuple[int, int] = WIDE) -> Page:
         page = browser.new_page(viewport={"width": size[0], "height": size[1]}, base_url=server)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append((str(error), "")))
+        page.on("console", lambda line: errors.append((line.text, _url(line))) if line.type == "error" else None)
+        page.on("response", lambda answer: refusals.add(answer.url) if _is_refusal(answer) else None)
         if owner_of is None:
             page.goto(path)
             return page
@@ -46,4 +74,13 @@ def visit(server: str, browser: Browser) -> Iterator[Visit]:
         return page
 
     yield open_page
-    assert errors == []
+    ours = [text for text, url in errors if url not in refusals and (not url or url.startswith(server))]
+    assert ours == []
+
+
+def _url(line: ConsoleMessage) -> str:
+    return line.location["url"].partition("#")[0]
+
+
+def _is_refusal(answer: Response) -> bool:
+    return 400 <= answer.status < 500 and answer.request.is_navigation_request()

@@ -114,6 +114,8 @@ def test_a_keyboard_reaches_the_content_first_and_the_table_too(alice: Workspace
     expect(skip).to_be_in_viewport()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Plan and limits")).to_be_focused()
+    page.keyboard.press("Tab")
     expect(page.get_by_role("region", name="Latest requests")).to_be_focused()
 
 

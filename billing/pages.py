@@ -1,0 +1,296 @@
+"""A workspace's billing pages, for its members. Owners, admins and finance may change what the others may look at."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.validators import slug_re
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from billing import agreement, budgets, figures, offers, usage
+from billing.forms import BudgetForm
+from billing.models import FREE, Plan, Subscription
+from billing.notices import notices
+from billing.periods import period_at
+from billing.stripe import changes, checkout, configuration, invoices, portal, state
+from billing.stripe.errors import BillingError
+from billing.stripe.reading import PAYING
+from tenants import addresses
+from tenants.audit import By
+from tenants.middleware import WorkspaceRequest
+from tenants.models import Membership, Role, Tenant, User
+
+MAY_CHANGE = frozenset({Role.OWNER, Role.ADMIN, Role.FINANCE})
+WHEN = {"now", "period_end"}
+INVOICES = 12
+# What the API tells programs to do, people do on the page.
+_ON_THE_PAGE = {
+    "not_subscribed": "This workspace has no subscription to change. Choose a plan below to begin one.",
+    "already_subscribed": "This workspace pays already. Change its plan below; settle an open invoice in the portal.",
+    "payment_due": "A payment is due. Settle it in the customer portal first, then change the plan.",
+}
+
+View = Callable[..., HttpResponse]
+
+
+def _membership(request: HttpRequest) -> Membership:
+    return cast(WorkspaceRequest, request).membership
+
+
+def for_payers(view: View) -> View:
+    """Others read why not."""
+
+    @functools.wraps(view)
+    def checked(request: HttpRequest, slug: str) -> HttpResponse:
+        membership = _membership(request)
+        if membership.role not in MAY_CHANGE:
+            return render(
+                request, "billing/refused.html", {"membership": membership, "tenant": membership.tenant}, status=403
+            )
+        return view(request, membership.tenant)
+
+    return never_cache(checked)
+
+
+def _by(request: HttpRequest) -> By:
+    return By(actor=cast(User, request.user), ip=addresses.client_address(request))
+
+
+def _address(name: str, tenant: Tenant) -> str:
+    return f"{settings.PUBLIC_URL}{reverse(name, args=[tenant.slug])}"
+
+
+def _to_billing(tenant: Tenant) -> HttpResponse:
+    return redirect("billing", tenant.slug)
+
+
+def _refused(request: HttpRequest, tenant: Tenant, error: BillingError) -> HttpResponse:
+    messages.error(request, _ON_THE_PAGE.get(error.code, str(error)))
+    return _to_billing(tenant)
+
+
+@never_cache
+@require_GET
+def overview(request: HttpRequest, slug: str) -> HttpResponse:
+    return _overview(request)
+
+
+def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int = 200) -> HttpResponse:
+    membership = _membership(request)
+    tenant = membership.tenant
+    subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
+    now = timezone.now()
+    period = period_at(subscription.anchor_at, now)
+    used = usage.of(tenant, period, now.date())
+    limits_of = _limits_of(subscription)
+    may_change = membership.role in MAY_CHANGE
+    context = {
+        "tenant": tenant,
+        "membership": membership,
+        "subscription": subscription,
+        "price": figures.usd(subscription.plan.price_usd),
+        "metered": offers.metered(subscription.plan),
+        "limits_of": limits_of,
+        "may_change": may_change,
+        "missing": configuration.missing(),
+        "for_sale": configuration.configured(),
+        "notices": notices(subscription, now),
+        "period": period,
+        "now": now,
+        "used": used,
+        "bars": figures.bars(limits_of, subscription, used),
+        "form": form or BudgetForm(initial=budgets.of(subscription)),
+        "offers": offers.offers(subscription, for_sale=configuration.configured() and may_change),
+        "days": figures.days(tenant, period),
+        "periods": figures.periods(tenant),
+        "agreement": agreement.of(tenant, period.start),
+        "invoices": _invoices(request, subscription),
+    }
+    return render(request, "billing/overview.html", context, status=status)
+
+
+def _limits_of(subscription: Subscription) -> Plan:
+    code = subscription.effective_plan_code(timezone.now())
+    return subscription.plan if code == subscription.plan_id else Plan.objects.get(code=code)
+
+
+class Invoices(NamedTuple):
+    """`why` they are not shown, where they are not."""
+
+    rows: list[invoices.Invoice]
+    older: str = ""
+    why: str = ""
+
+
+def _invoices(request: HttpRequest, subscription: Subscription) -> Invoices:
+    try:
+        after = request.GET.get("after") or None
+        page = invoices.latest(subscription.tenant, limit=INVOICES, after=after, retry=False)
+    except BillingError as error:
+        return Invoices([], why=str(error))
+    return Invoices(page.invoices, page.invoices[-1].id if page.has_more else "")
+
+
+@require_POST
+@for_payers
+def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Leads to Stripe's payment page."""
+    try:
+        session = checkout.start(
+            tenant, _plan_code(request.POST), cancel_url=_address("billing", tenant), **_by(request)
+        )
+    except BillingError as error:
+        return _refused(request, tenant, error)
+    return redirect(session.url)
+
+
+@require_POST
+@for_payers
+def manage(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Leads to Stripe's customer portal, and back by way of `look`."""
+    try:
+        return redirect(portal.open_portal(tenant, return_url=_address("billing-look", tenant)))
+    except BillingError as error:
+        return _refused(request, tenant, error)
+
+
+@never_cache
+@require_GET
+def look(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who comes back from Stripe finds what they did there, however late its event comes."""
+    tenant = _membership(request).tenant
+    try:
+        state.refresh(tenant)
+    except BillingError as error:
+        return _refused(request, tenant, error)
+    return _to_billing(tenant)
+
+
+@never_cache
+@require_GET
+def bought(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a payment has unlocked, after a look at Stripe where we have not heard of it."""
+    tenant = _membership(request).tenant
+    subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
+    why = ""
+    if subscription.status not in PAYING:
+        try:
+            subscription = state.refresh(tenant)
+        except BillingError as error:
+            why = str(error)
+    plan = subscription.plan
+    context = {
+        "tenant": tenant,
+        "subscription": subscription,
+        "is_paid": subscription.status in PAYING,
+        "why": why,
+        "price": figures.usd(plan.price_usd),
+        "gives": offers.gives(plan),
+        "metered": offers.metered(plan),
+        "base_url": f"{settings.PUBLIC_URL}/v1",
+    }
+    return render(request, "billing/bought.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@for_payers
+def change(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Another plan: first what it costs, as Stripe reckons."""
+    code = _plan_code(request.POST if request.method == "POST" else request.GET)
+    if code == FREE:
+        return redirect("billing-cancel", tenant.slug)
+    try:
+        if request.method == "GET":
+            return render(request, "billing/change.html", _preview(tenant, code))
+        when: Any = _when(request, "now")
+        subscription = changes.change(tenant, code, when, **_by(request))
+    except BillingError as error:
+        return _refused(request, tenant, error)
+    if subscription.pending_plan:
+        messages.success(request, f"The plan changes on {figures.day(subscription.pending_at or timezone.now())}.")
+    else:
+        messages.success(request, f"This workspace is on {subscription.plan.name} now.")
+    return _to_billing(tenant)
+
+
+def _plan_code(given: QueryDict) -> str:
+    """What can be no code is looked up nowhere."""
+    code = given.get("plan", "")
+    return code if slug_re.fullmatch(code) else ""
+
+
+def _when(request: HttpRequest, otherwise: str) -> str:
+    when = request.POST.get("when", "")
+    return when if when in WHEN else otherwise
+
+
+def _preview(tenant: Tenant, code: str) -> dict[str, Any]:
+    """Raises BillingError."""
+    preview = changes.preview(tenant, code)
+    subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
+    plan = Plan.objects.get(code=code)
+    return {
+        "tenant": tenant,
+        "subscription": subscription,
+        "plan": plan,
+        "is_dearer": plan.price_usd >= subscription.plan.price_usd,
+        "due": figures.usd(abs(preview.due_now_usd)),
+        "is_credit": preview.due_now_usd < 0,
+        "lines": [(line.description, figures.usd(line.amount_usd)) for line in preview.lines],
+        "monthly": figures.usd(preview.monthly_usd),
+        "gives": offers.gives(plan),
+        "metered": offers.metered(plan),
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@for_payers
+def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    """Asks once, and says what is lost."""
+    if request.method == "GET":
+        subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
+        if not subscription.is_stripes:
+            return _to_billing(tenant)
+        context = {"tenant": tenant, "subscription": subscription, "gives": offers.gives(Plan.objects.get(code=FREE))}
+        return render(request, "billing/cancel.html", context)
+    try:
+        when: Any = _when(request, "period_end")
+        subscription = changes.cancel(tenant, when, **_by(request))
+    except BillingError as error:
+        return _refused(request, tenant, error)
+    if subscription.cancel_at:
+        messages.success(request, f"Canceled. {subscription.plan.name} ends on {figures.day(subscription.cancel_at)}.")
+    else:
+        messages.success(request, "Canceled. This workspace is on Free now.")
+    return _to_billing(tenant)
+
+
+@require_POST
+@for_payers
+def resume(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    try:
+        subscription = changes.resume(tenant, **_by(request))
+    except BillingError as error:
+        return _refused(request, tenant, error)
+    messages.success(request, f"This workspace stays on {subscription.plan.name}.")
+    return _to_billing(tenant)
+
+
+@require_POST
+@for_payers
+def budget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
+    form = BudgetForm(request.POST)
+    if not form.is_valid():
+        return _overview(request, form, status=400)
+    budgets.change(tenant, cast(Any, form.cleaned_data), **_by(request))
+    messages.success(request, "The budget is saved, and in effect within a second.")
+    return _to_billing(tenant)

@@ -1,0 +1,79 @@
+"""What a workspace has used and holds in a period: Redis' counters, by which calls are admitted. While they are away it
+is what the ledger has booked, some seconds behind.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import redis
+from django.db.models import Q, Sum
+
+from billing.ledger import UNIT_USD
+from billing.models import LedgerEntry
+from billing.periods import Period
+from tenants import keyspace
+from tenants.db import open_redis
+from tenants.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+# A page waits no longer for it.
+REDIS_TIMEOUT_S = 1.0
+_EPOCH = dt.date(1970, 1, 1)
+
+
+class Usage(NamedTuple):
+    """`held` is set aside for calls in flight; `day` is the UTC day of today. `live`: from Redis."""
+
+    requests: int = 0
+    held_requests: int = 0
+    tokens: int = 0
+    held_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    held_usd: Decimal = Decimal(0)
+    day_usd: Decimal = Decimal(0)
+    held_day_usd: Decimal = Decimal(0)
+    live: bool = False
+
+
+_COUNTERS = ("r", "hr", "t", "ht", "c", "hc", "dc", "dhc")
+
+
+def of(tenant: Tenant, period: Period, today: dt.date) -> Usage:
+    counters = _counters(tenant, period)
+    return _booked(tenant, period, today) if counters[0] is None else _counted(counters, today)
+
+
+def _counters(tenant: Tenant, period: Period) -> list[Any]:
+    try:
+        with open_redis(timeout_s=REDIS_TIMEOUT_S) as client:
+            counters: Any = client.hmget(keyspace.quota(tenant.pk, period.id), [*_COUNTERS, "D"])
+    except redis.RedisError as error:
+        logger.warning("the page of %s shows what is booked: %s", tenant, error)
+        return [None]
+    return list(counters)
+
+
+def _counted(counters: list[Any], today: dt.date) -> Usage:
+    requests, held_requests, tokens, held_tokens, cost, held, of_day, held_of_day, day = (
+        int(counter or 0) for counter in counters
+    )
+    if day != (today - _EPOCH).days:
+        of_day = held_of_day = 0
+    usd = [units * UNIT_USD for units in (cost, held, of_day, held_of_day)]
+    return Usage(requests, held_requests, tokens, held_tokens, usd[0], usd[1], usd[2], usd[3], live=True)
+
+
+def _booked(tenant: Tenant, period: Period, today: dt.date) -> Usage:
+    sums = LedgerEntry.objects.filter(tenant=tenant, period_start=period.start).aggregate(
+        requests=Sum("requests"),
+        tokens=Sum("tokens"),
+        # First: `cost_usd` is the sum from then on.
+        day_usd=Sum("cost_usd", filter=Q(day=today)),
+        cost_usd=Sum("cost_usd"),
+    )
+    return Usage(**{name: value for name, value in sums.items() if value is not None})
