@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway.cache.embedding import choose
-from nexus import env
+from nexus import env, mail
 from nexus.admin_theme import UNFOLD as UNFOLD
+from tenants import cluster
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.path("NEXUS_VAR", BASE_DIR / "var", "Folder for embedded services, models, logs and spools.")
@@ -29,6 +31,11 @@ DATABASE_URL = env.text(
     "DATABASE_URL", "", "PostgreSQL 15 or later with pgvector, as postgresql://user:password@host/name."
 )
 REDIS_URL = env.text("REDIS_URL", "", "Redis 6.2 or later, as redis://host:6379/0 or unix:///path?db=0.")
+REDIS_CLUSTER = env.words(
+    "NEXUS_REDIS_CLUSTER",
+    "",
+    "Nodes of a Redis Cluster for the tenants' data, as redis://user:password@host:6379,redis://host:6379.",
+)
 TRUST_PROXY = env.flag(
     "NEXUS_TRUST_PROXY", False, "Believe X-Forwarded-For and -Proto: set it only behind your own proxy."
 )
@@ -41,6 +48,10 @@ if not DATABASE_URL:
     raise ImproperlyConfigured("DATABASE_URL is not set. bin/up starts an embedded Postgres and sets it for you.")
 if not REDIS_URL:
     raise ImproperlyConfigured("REDIS_URL is not set. bin/up starts an embedded Redis and sets it for you.")
+try:
+    cluster.parse(REDIS_CLUSTER)
+except ValueError as error:
+    raise ImproperlyConfigured(f"NEXUS_REDIS_CLUSTER: {error}") from error
 if not ENCRYPTION_KEYS:
     raise ImproperlyConfigured("NEXUS_ENCRYPTION_KEYS is not set. bin/up makes one in var/secrets.env.")
 
@@ -93,6 +104,24 @@ REGISTRATIONS_PER_HOUR = env.integer(
     "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
 )
 
+# Payments. Without a key nothing can be bought here, and plans are given in the operators' admin.
+STRIPE_SECRET_KEY = env.text(
+    "STRIPE_SECRET_KEY", "", "Stripe's secret or restricted key: sk_test_…, sk_live_… or rk_…."
+)
+if STRIPE_SECRET_KEY and not re.fullmatch(r"(sk|rk)_(test|live)_[a-zA-Z0-9]{24,}", STRIPE_SECRET_KEY):
+    raise ImproperlyConfigured(
+        "STRIPE_SECRET_KEY must look like sk_test_… or sk_live_… (rk_… if restricted), as Stripe shows it under"
+        " Developers > API keys. Unset it to run without payments."
+    )
+STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
+STRIPE_API_BASE = env.text("STRIPE_API_BASE", "https://api.stripe.com", "Where Stripe's API is; another for tests.")
+if STRIPE_API_BASE != "https://api.stripe.com":
+    # dj-stripe's name for it.
+    STRIPE_API_HOST = STRIPE_API_BASE
+STRIPE_TIMEOUT_S = env.decimal("NEXUS_STRIPE_TIMEOUT_S", 10.0, "Longest wait for one answer of Stripe's.", minimum=0.1)
+STRIPE_TAX = env.flag("NEXUS_STRIPE_TAX", False, "Let Stripe Tax work out taxes, and ask buyers for their tax ids.")
+GRACE_DAYS = env.integer("NEXUS_GRACE_DAYS", 7, "Days that a workspace keeps its plan after a payment has failed.")
+
 # The provider for tenants without one of their own. Without a key, a simulated provider answers, and says so.
 OPENAI_API_KEY = env.text("OPENAI_API_KEY", "", "Platform-wide key of the OpenAI-compatible provider.")
 OPENAI_BASE_URL = env.text(
@@ -110,6 +139,21 @@ AUTO_SIMPLE_MODEL = env.text("NEXUS_AUTO_SIMPLE_MODEL", "gpt-4o-mini", "Where �
 AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “auto” sends complex requests.")
 PRIVATE_PROVIDERS = env.flag(
     "NEXUS_PRIVATE_PROVIDERS", False, "Let tenants name providers at private addresses, such as localhost."
+)
+PRIVATE_WEBHOOKS = env.flag(
+    "NEXUS_PRIVATE_WEBHOOKS", False, "Let tenants name webhook endpoints at private addresses, and without TLS."
+)
+try:
+    _MAIL = mail.parse(
+        env.text("NEXUS_EMAIL_URL", "", "Mail server, as smtp://user:password@host:587 or smtps://…; empty: the log.")
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(f"NEXUS_EMAIL_URL: {error}") from error
+EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = _MAIL.backend, _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_SSL, EMAIL_USE_TLS, EMAIL_TIMEOUT = _MAIL.use_ssl, _MAIL.use_tls, 10
+DEFAULT_FROM_EMAIL = env.text(
+    "NEXUS_EMAIL_FROM", "NexusGateway <alerts@localhost>", "Sender of emails, such as alerts; one that may send."
 )
 SIMULATED_LATENCY_MS = env.integer(
     "NEXUS_SIMULATED_LATENCY_MS", 400, "Time the simulated provider thinks before it answers."
@@ -306,11 +350,32 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     # `expires`: a beat that missed ticks must not leave a queue of stale ones behind.
     "drain-usage": {"task": "analytics.tasks.drain_usage", "schedule": 1.0, "options": {"expires": 5}},
+    "evaluate-alerts": {"task": "analytics.tasks.evaluate_alerts", "schedule": 5.0, "options": {"expires": 10}},
+    "send-alerts": {"task": "analytics.tasks.send_alerts", "schedule": 2.0, "options": {"expires": 5}},
+    "sweep-alerts": {"task": "analytics.tasks.sweep_alerts", "schedule": 300.0, "options": {"expires": 300}},
     "purge-cache": {"task": "gateway.tasks.purge_cache", "schedule": 60.0, "options": {"expires": 60}},
     "judge-samples": {"task": "gateway.tasks.judge_samples", "schedule": 30.0, "options": {"expires": 30}},
     "purge-verdicts": {
         "task": "gateway.tasks.purge_verdicts",
         "schedule": crontab(minute="41"),
+        "options": {"expires": 3600},
+    },
+    "report-meters": {"task": "billing.tasks.report_meters", "schedule": 60.0, "options": {"expires": 60}},
+    "refresh-subscriptions": {
+        "task": "billing.tasks.refresh_subscriptions",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
+    "close-periods": {"task": "analytics.tasks.close_periods", "schedule": 300.0, "options": {"expires": 300}},
+    "compare-books": {"task": "analytics.tasks.compare_books", "schedule": 180.0, "options": {"expires": 180}},
+    "compare-all-books": {
+        "task": "analytics.tasks.compare_all_books",
+        "schedule": crontab(hour="3", minute="29"),
+        "options": {"expires": 3600},
+    },
+    "purge-events": {
+        "task": "billing.tasks.purge_events",
+        "schedule": crontab(hour="3", minute="29"),
         "options": {"expires": 3600},
     },
     "purge-records": {
@@ -325,6 +390,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # Two lines for each call.
+    "loggers": {"stripe": {"level": "WARNING"}},
     "root": {
         "handlers": ["console"],
         "level": env.text("NEXUS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),

@@ -1,14 +1,30 @@
-"""Who manages a workspace."""
+"""Who manages a workspace, and whom it pays."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.conftest import Workspace
 from tests.management import manages
+from tests.paying import Payments, payments
 
 
 @pytest.fixture
 def admin(alice: Workspace) -> Workspace:
     """Alice, whose key may manage."""
     return manages(alice)
+
+
+@pytest.fixture(scope="module")
+def paid(database: None) -> Iterator[Payments]:
+    """A Stripe of the module's own, and a gateway that it tells of events."""
+    with payments() as made:
+        yield made
+
+
+@pytest.fixture
+def buyer(make_workspace: Callable[..., Workspace]) -> Workspace:
+    """On Free, with a key that may manage."""
+    return manages(make_workspace("free"))

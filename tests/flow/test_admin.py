@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -153,6 +155,7 @@ def test_an_edit_is_audited_with_before_and_after(operator: Client, alice: Works
         "allowed_models": "[]",
         "priority": "default",
         "monthly_tokens": "9",
+        "budget_mode": "hard",
     }
     assert operator.post(url(ApiKey, "change", alice.api_key.pk), data).status_code == 302
     event = audited(alice.tenant, "key.changed")
@@ -174,9 +177,10 @@ def test_overrides_that_the_data_plane_cannot_apply_are_refused(
     operator: Client, alice: Workspace, overrides: str
 ) -> None:
     subscription = Subscription.objects.get(tenant=alice.tenant)
-    page = operator.post(url(Subscription, "change", subscription.pk), {"plan": "pro", "overrides": overrides})
+    data = {"plan": "pro", "budget_mode": "hard", "unpriced": "refuse"}
+    page = operator.post(url(Subscription, "change", subscription.pk), {**data, "overrides": overrides})
     assert page.status_code == 200
-    good = {"plan": "pro", "overrides": '{"monthly_requests": null, "monthly_tokens": 7}'}
+    good = {**data, "overrides": '{"monthly_requests": null, "monthly_tokens": 7}'}
     assert operator.post(url(Subscription, "change", subscription.pk), good).status_code == 302
     assert audited(alice.tenant, "plan.changed").after == {
         "plan": "pro",
@@ -265,8 +269,48 @@ def test_nothing_with_a_ledger_can_be_deleted(operator: Client, alice: Workspace
     assert operator.post(reverse("admin:tenants_tenant_delete", args=[alice.tenant.pk])).status_code == 403
     assert operator.post(reverse("admin:billing_plan_delete", args=["scale"])).status_code == 403
     assert Plan.objects.filter(code="scale").exists()
-    assert operator.get(reverse("admin:billing_ledgerentry_add")).status_code == 403
     assert LedgerEntry.objects.filter(tenant=alice.tenant).count() == 0
+
+
+def adjustment(workspace: Workspace, **given: object) -> dict[str, object]:
+    numbers = {"requests": -5, "tokens": -1000, "cost_usd": "-0.25"}
+    return {"tenant": workspace.tenant.pk, **numbers, "note": "Goodwill", "key": "", "batch": uuid.uuid4(), **given}
+
+
+def test_an_adjustment_is_booked_once_with_its_reason(operator: Client, alice: Workspace) -> None:
+    page = operator.get(url(LedgerEntry, "add")).content.decode()
+    assert "Book an adjustment" in page and 'name="batch"' in page
+    given = adjustment(alice, key=alice.api_key.public_id)
+    for _ in range(2):
+        assert operator.post(url(LedgerEntry, "add"), given).status_code == 302
+    entry = LedgerEntry.objects.get(tenant=alice.tenant)
+    assert (entry.kind, entry.requests, entry.tokens, entry.cost_usd) == ("adjustment", -5, -1000, Decimal("-0.25"))
+    assert entry.key_id == alice.api_key.pk
+    event = audited(alice.tenant, "ledger.adjusted")
+    assert (
+        event.after is not None and event.after["reason"] == "Goodwill" and event.actor_label == "operator@example.com"
+    )
+    assert operator.get(url(LedgerEntry, "change", entry.pk)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"note": " "}, "required"),
+        ({"requests": 0, "tokens": 0, "cost_usd": 0}, "Say what to add"),
+        ({"requests": 10**13}, "must be within"),
+        ({"cost_usd": "NaN"}, "Enter a number"),
+        ({"key": "no-such-key"}, "no such key"),
+        ({"batch": "x"}, "valid UUID"),
+        ({"tenant": 2**40}, "valid choice"),
+    ],
+)
+def test_an_adjustment_that_makes_no_sense_is_explained(
+    operator: Client, alice: Workspace, given: dict[str, object], complaint: str
+) -> None:
+    answer = operator.post(url(LedgerEntry, "add"), adjustment(alice, **given))
+    assert answer.status_code == 200 and complaint in answer.content.decode()
+    assert not LedgerEntry.objects.filter(tenant=alice.tenant).exists()
 
 
 def test_a_member_who_is_no_operator_is_turned_away(alice: Workspace) -> None:
