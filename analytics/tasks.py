@@ -20,7 +20,7 @@ from analytics.drain import Drain
 from analytics.models import MINUTE_S, AlertEvent, UsageRecord, UsageRollup
 from analytics.rollups import MINUTES_ARE_KEPT
 from billing.models import Subscription
-from tenants.db import open_redis, schema_of, table
+from tenants.db import alone, open_redis, schema_of, table
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -78,8 +78,8 @@ def evaluate_alerts() -> int:
 def send_alerts() -> int:
     """The messages that are due; how many there were. One sender at a time."""
     close_old_connections()
-    with outbox.alone() as alone:
-        return outbox.send_due() if alone else 0
+    with alone(outbox.LOCK) as is_alone:
+        return outbox.send_due() if is_alone else 0
 
 
 @shared_task

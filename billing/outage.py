@@ -21,7 +21,8 @@ from typing import IO, NamedTuple
 
 import orjson
 
-from billing.quota import Quota, RedisAway, Settlement, compact
+from billing.accounts import compact
+from billing.quota import Quota, RedisAway, Settlement
 from tenants import keyspace
 from tenants.principal import Principal
 
@@ -172,6 +173,11 @@ class Settler:
                     for settlement in self._spool.read(path):
                         await self._quota.settle(settlement)
                     path.unlink()
+
+    @property
+    def doubtful(self) -> int:
+        """How many settlements and exact hits this process alone knows, and Redis may have lost."""
+        return len(self._doubtful)
 
     def doubt(self) -> None:
         """A connection broke: what was sent in the last seconds may be lost; what comes later is known to arrive."""

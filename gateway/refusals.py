@@ -6,9 +6,10 @@ import datetime as dt
 
 from django.conf import settings
 
+from billing.accounts import Account
 from billing.ledger import UNIT_USD
 from billing.policies import Policy
-from billing.quota import Account, Busy, RateLimited, Spent, Unpriced, Window
+from billing.quota import Busy, RateLimited, Spent, Unpriced, Window
 from gateway.errors import GatewayError, PaymentRequired, TooManyRequests
 from gateway.types import Call, Headers
 

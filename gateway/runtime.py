@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from django.conf import settings
 
-from billing import ledger, outage, plans, pricing, quota, throttle
+from billing import accounts, ledger, outage, plans, pricing, quota, throttle
 from billing.periods import Period
 from gateway.breaker import Breakers
 from gateway.cache.embedding import choose
@@ -82,7 +82,7 @@ class Gateway:
         self._sessions: list[aiohttp.ClientSession] = []
         self.http: Http
         self._background: list[asyncio.Task[Any]] = []
-        self._accounts: dict[str, quota.Account] = {}
+        self._accounts: dict[str, accounts.Account] = {}
 
     async def start(self) -> None:
         """Serves from here on, also when a part is away: it is asked again when it is needed.
@@ -136,14 +136,14 @@ class Gateway:
         await self._bus.aclose()
         await self._listening.aclose()
 
-    def account_of(self, principal: Principal) -> quota.Account:
+    def account_of(self, principal: Principal) -> accounts.Account:
         """The caller's account in the period of now."""
         now = dt.datetime.now(dt.UTC)
         account = self._accounts.get(principal.public_id)
         if account is None or account.principal is not principal or now >= account.period.end:
             if len(self._accounts) >= MAX_ACCOUNTS:
                 self._accounts.clear()
-            account = quota.account_of(principal, now, hold_ttl_s=settings.HOLD_TTL_S)
+            account = accounts.account_of(principal, now, hold_ttl_s=settings.HOLD_TTL_S)
             self._accounts[principal.public_id] = account
         return account
 

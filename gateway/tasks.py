@@ -10,7 +10,7 @@ from django.db import close_old_connections, connection
 from psycopg import sql
 
 from gateway.cache import learning, rounds, tuning
-from tenants.db import table
+from tenants.db import alone, table
 from tenants.models import Tenant
 
 PURGE_BATCH = 1_000
@@ -41,8 +41,8 @@ def _delete(ending: sql.Identifier) -> int:
 def judge_samples() -> int:
     """Has samples judged, and thresholds tuned, wherever there is something to do; for how many tenants there was."""
     close_old_connections()
-    with rounds.alone() as alone:
-        return rounds.go_round() if alone else 0
+    with alone(rounds.LOCK) as is_alone:
+        return rounds.go_round() if is_alone else 0
 
 
 @shared_task

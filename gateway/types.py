@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from billing.quota import NO_WINDOW, Account, Held, Window
+from billing.accounts import Account
+from billing.quota import NO_WINDOW, Held, Window
 from gateway.cache import fingerprint
 from gateway.cache.policy import OwnRule
 from tenants.principal import Principal

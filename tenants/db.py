@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import redis.asyncio
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django_tenants.utils import tenant_context
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection, sql
@@ -40,6 +41,20 @@ REDIS_CONNECTIONS, REDIS_LINE_S = 32, 5.0
 def table(schema: str, name: str) -> sql.Identifier:
     """A table's qualified, quoted name for psycopg."""
     return sql.Identifier(schema, name)
+
+
+@contextlib.contextmanager
+def alone(lock: int) -> Iterator[bool]:
+    """Whether nobody else holds this one of Postgres' advisory locks. A killed worker's ends with its connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        (got,) = cursor.fetchone()
+    try:
+        yield got
+    finally:
+        if got:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 @contextlib.contextmanager

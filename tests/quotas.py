@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from billing import quota
+from billing import accounts
 from billing.quota import Quota, Standing
 from tenants.db import make_lane
 from tenants.limits import NO_LIMITS
@@ -29,7 +29,7 @@ def standing(workspace: Workspace) -> tuple[Standing, Standing]:
     return asyncio.run(look())
 
 
-def account_of(workspace: Workspace) -> quota.Account:
+def account_of(workspace: Workspace) -> accounts.Account:
     workspace.tenant.subscription.refresh_from_db()
     principal = Principal(
         tenant_id=workspace.tenant.pk,
@@ -43,7 +43,7 @@ def account_of(workspace: Workspace) -> quota.Account:
         limits=NO_LIMITS,
         period_anchor=workspace.tenant.subscription.anchor_at,
     )
-    return quota.account_of(principal, timezone.now(), hold_ttl_s=300)
+    return accounts.account_of(principal, timezone.now(), hold_ttl_s=300)
 
 
 async def _nothing(*_: Any) -> Any:

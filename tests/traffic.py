@@ -13,10 +13,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from analytics.events import UsageEvent
-from billing import ledger, plans, pricing, quota
+from billing import accounts, ledger, plans, pricing, quota
+from billing.accounts import Account
 from billing.models import Subscription
 from billing.periods import Period, period_at
-from billing.quota import Account, Ask, Held, Hold, Quota
+from billing.quota import Ask, Held, Hold, Quota
 from tenants.db import make_pool
 from tenants.lane import Lane
 from tenants.principal import Principal
@@ -29,7 +30,7 @@ class Gateway(NamedTuple):
     principal: Principal
 
     def account(self, now: dt.datetime) -> Account:
-        return quota.account_of(self.principal, now, hold_ttl_s=settings.HOLD_TTL_S)
+        return accounts.account_of(self.principal, now, hold_ttl_s=settings.HOLD_TTL_S)
 
     async def admit(self, workspace: Workspace, now: dt.datetime | None = None) -> Call:
         now = now or timezone.now()

@@ -6,12 +6,10 @@ that a receiver that hangs holds up only itself. Whoever dies leaves rows that a
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import DatabaseError, connection, connections, transaction
@@ -32,23 +30,9 @@ LOOK_EVERY_S = 0.5
 # Longer than any message takes: 15 s for a webhook, three times 10 s for a mail server that hangs.
 LEASE = dt.timedelta(seconds=90)
 # Of Postgres' advisory locks.
-_LOCK = 0x616C65727473
+LOCK = 0x616C65727473
 
 Flights = dict[Future[None], tuple[int, str]]
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[bool]:
-    """Whether nobody else sends. A killed worker's lock ends with its connection."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        (got,) = cursor.fetchone()
-    try:
-        yield got
-    finally:
-        if got:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def send_due() -> int:

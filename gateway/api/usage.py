@@ -9,9 +9,10 @@ from django.http import HttpRequest
 
 from analytics.api.base import budget, share
 from analytics.api.tenant_figures import shown_limits
+from billing.accounts import Account
 from billing.ledger import UNIT_USD
 from billing.policies import Policy
-from billing.quota import Account, RedisAway, Standing
+from billing.quota import RedisAway, Standing
 from gateway import admission, runtime
 from gateway.errors import Unavailable
 from gateway.types import Reply

@@ -6,11 +6,9 @@ time, and in another order each time, so that nobody is always the last.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError, connection, connections
@@ -24,21 +22,7 @@ AT_ONCE = 8
 # Whoever has not had a turn by then has one in the next round.
 ROUND_S = 25.0
 # Of Postgres' advisory locks.
-_LOCK = 0x6A75646765
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[bool]:
-    """Whether no other round is under way. A killed worker's lock ends with its connection."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        (got,) = cursor.fetchone()
-    try:
-        yield got
-    finally:
-        if got:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+LOCK = 0x6A75646765
 
 
 def go_round() -> int:

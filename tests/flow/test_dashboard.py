@@ -87,7 +87,11 @@ def test_the_chart_has_every_minute_of_the_last_hour(alice: Workspace) -> None:
     now = timezone.now()
     ages = (dt.timedelta(0), dt.timedelta(minutes=30), dt.timedelta(minutes=59), dt.timedelta(minutes=61))
     send(stream_of(alice), *(miss(alice, at=(now - age).timestamp()) for age in ages))
-    send(stream_of(alice), exact_hit(alice, at=now.timestamp()), miss(alice, at=now.timestamp(), status=502))
+    send(
+        stream_of(alice),
+        exact_hit(alice, at=now.timestamp()),
+        miss(alice, at=now.timestamp(), status=502, billed_tokens=0),
+    )
     drain_usage()
     with schema_of(alice.tenant):
         minutes = queries.series(now)

@@ -23,7 +23,7 @@ from gateway.cache import judging, rounds, tuning
 from gateway.errors import ModelNotFound
 from gateway.models import CacheSettings, CacheTuning, Provider, Verdict
 from tenants import revocations
-from tenants.db import schema_of
+from tenants.db import alone, schema_of
 from tenants.models import AuditEvent
 from tests import servers
 from tests.cached import ask, keep, until
@@ -283,7 +283,7 @@ def test_one_tenants_samples_do_not_hold_up_anothers(alice: Workspace, mallory: 
 def test_a_second_round_leaves_the_first_alone(alice: Workspace, upstream: str) -> None:
     appoint(alice, upstream, "yes")
     put_aside(alice)
-    with rounds.alone() as first, ThreadPoolExecutor(1) as elsewhere:
+    with alone(rounds.LOCK) as first, ThreadPoolExecutor(1) as elsewhere:
         assert first and elsewhere.submit(in_a_thread, tasks.judge_samples).result() == 0
     assert verdicts(alice)[0].right is None
     assert tasks.judge_samples() >= 1 and verdicts(alice)[0].right

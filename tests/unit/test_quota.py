@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from billing import quota
+from billing import accounts, quota
 from billing.ledger import Booked, Used
 from billing.periods import period_at
 from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, Spent, Unpriced
@@ -35,8 +35,8 @@ def principal(limits: Limits, key_limits: Limits = Limits(), key_id: int = 7) ->
     return Principal(tenant_id, f"t_{tenant_id}", "acme", True, key_id, "k" * 12, b"", "test", limits, key_limits)
 
 
-def account(limits: Limits, key_limits: Limits = Limits()) -> quota.Account:  # noqa: B008
-    return quota.account_of(principal(limits, key_limits), dt.datetime.now(dt.UTC), hold_ttl_s=300)
+def account(limits: Limits, key_limits: Limits = Limits()) -> accounts.Account:  # noqa: B008
+    return accounts.account_of(principal(limits, key_limits), dt.datetime.now(dt.UTC), hold_ttl_s=300)
 
 
 def ask(prompt_tokens: int = 10, completion_tokens: int | None = None, **changes: Any) -> Ask:
@@ -66,7 +66,7 @@ def limits(lane: Lane) -> Quota:
 
 
 async def settle(
-    limits: Quota, of: quota.Account, asked: Ask, hold: Hold, *, tokens: int, requests: int = 1, cost: int = 0
+    limits: Quota, of: accounts.Account, asked: Ask, hold: Hold, *, tokens: int, requests: int = 1, cost: int = 0
 ) -> bool:
     held = Held(hold.held, hold.cost)
     return await limits.settle(
@@ -91,7 +91,7 @@ async def test_a_key_of_its_own_rate_does_not_use_up_the_tenants(limits: Quota) 
     of = account(Limits(requests_per_minute=100), Limits(requests_per_minute=1))
     assert isinstance(await limits.admit(of, ask()), Hold)
     assert isinstance(await limits.admit(of, ask()), RateLimited)
-    other = quota.account_of(dataclasses.replace(of.principal, key_id=8, key_limits=Limits()), NOW, hold_ttl_s=300)
+    other = accounts.account_of(dataclasses.replace(of.principal, key_id=8, key_limits=Limits()), NOW, hold_ttl_s=300)
     assert isinstance(await limits.admit(other, ask()), Hold)
 
 
@@ -228,7 +228,7 @@ async def test_a_key_of_its_own_concurrency_leaves_the_tenants_places_to_others(
     assert isinstance(await limits.admit(of, ask()), Hold)
     busy = await limits.admit(of, ask())
     assert isinstance(busy, Busy) and busy.policy.name == "key-concurrency"
-    other = quota.account_of(dataclasses.replace(of.principal, key_id=8, key_limits=Limits()), NOW, hold_ttl_s=300)
+    other = accounts.account_of(dataclasses.replace(of.principal, key_id=8, key_limits=Limits()), NOW, hold_ttl_s=300)
     assert isinstance(await limits.admit(other, ask()), Hold)
 
 
@@ -290,7 +290,7 @@ async def test_a_model_without_a_price_is_refused_under_a_budget_unless_the_tena
     of = account(ONE_USD)
     assert isinstance(await limits.admit(of, ask()), Unpriced)
     allowed = dataclasses.replace(of.principal, refuse_unpriced=False)
-    hold = await limits.admit(quota.account_of(allowed, NOW, hold_ttl_s=300), ask())
+    hold = await limits.admit(accounts.account_of(allowed, NOW, hold_ttl_s=300), ask())
     assert isinstance(hold, Hold) and hold.cost == 0
     assert isinstance(await limits.admit(account(Limits(monthly_tokens=9_000)), ask()), Hold)
 

@@ -17,8 +17,9 @@ import redis
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from billing import quota
-from billing.quota import Account, Ask, Held
+from billing import accounts, quota
+from billing.accounts import Account
+from billing.quota import Ask, Held
 from tenants import keyspace
 from tenants.limits import Limits
 from tenants.principal import Principal
@@ -124,7 +125,7 @@ class Books(RuleBasedStateMachine):
 
     def account(self, key_id: int) -> Account:
         now = dt.datetime.fromtimestamp(self.now, dt.UTC)
-        return quota.account_of(self.principals[key_id], now, hold_ttl_s=HOLD_TTL_S)
+        return accounts.account_of(self.principals[key_id], now, hold_ttl_s=HOLD_TTL_S)
 
     @property
     def day(self) -> int:
@@ -314,7 +315,7 @@ def test_no_window_of_the_full_length_ever_holds_more_than_its_limit() -> None:
 
     chance = random.Random(7)
     now = START.timestamp() + 1
-    account = quota.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
+    account = accounts.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
     store.client.hset(account.quota_key, mapping={"r": 0, "t": 0, "c": 0, "D": 0})
     admitted: list[float] = []
     for _ in range(1_500):
@@ -335,7 +336,7 @@ def test_no_window_of_the_full_length_ever_holds_more_than_its_limit() -> None:
 def test_a_bucket_fills_at_its_rate_and_lets_a_burst_through() -> None:
     store = Redis()
     of = principal(next(_tenant_ids), 1, Limits(requests_per_minute=60, request_burst=10), Limits())
-    account = quota.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
+    account = accounts.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
     store.client.hset(account.quota_key, mapping={"r": 0, "t": 0, "c": 0, "D": 0})
     start = START.timestamp()
 
@@ -352,7 +353,7 @@ def test_a_bucket_fills_at_its_rate_and_lets_a_burst_through() -> None:
 
 def test_keys_of_one_call_share_a_slot_of_a_cluster() -> None:
     of = principal(next(_tenant_ids), 1, Limits(concurrency=1), Limits(concurrency=1))
-    account = quota.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
+    account = accounts.account_of(of, START, hold_ttl_s=HOLD_TTL_S)
     ask = Ask("a", 1, 1, keyspace.answer(of.tenant_id, "f"), None, b"", 0)
     keys, _ = quota.question(account, ask)
     assert len({key[: key.index("}") + 1] for key in keys}) == 1
