@@ -5,4 +5,6 @@ class AnalyticsConfig(AppConfig):
     name = "analytics"
 
     def ready(self) -> None:
-        from analytics.alerts import signals  # noqa: F401  connects the receivers
+        # They connect the receivers.
+        from analytics import demand  # noqa: F401
+        from analytics.alerts import signals  # noqa: F401

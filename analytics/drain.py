@@ -34,6 +34,7 @@ BATCH = 500
 PASS_S = 10.0
 # Events that a worker took and did not acknowledge for this long are another's to do.
 ABANDONED_MS = 30_000
+STREAMS = tuple(keyspace.usage_stream(number) for number in range(keyspace.PARTITIONS))
 
 Fields = dict[bytes, bytes]
 # Stream, id, fields.
@@ -50,20 +51,19 @@ class Delivery(NamedTuple):
 
 
 class Drain:
-    """One pass over all partitions."""
+    """One pass over these streams."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, streams: Sequence[str] = STREAMS) -> None:
         self._redis = client
-        streams = [keyspace.usage_stream(number) for number in range(keyspace.PARTITIONS)]
         # By the nodes that have them.
         self._streams = by_node(client, streams)
         # Where each stream's abandoned events are looked for next. Once a pass: they are found by their age.
         self._unclaimed: dict[str, Any] = dict.fromkeys(streams, "0-0")
         self._book = pricing.load_book()
 
-    def run(self) -> int:
-        """Until the streams are empty, or for `PASS_S`; the number of records written."""
-        written, until = 0, time.monotonic() + PASS_S
+    def run(self, pass_s: float = PASS_S) -> int:
+        """Until the streams are empty, or for so long; the number of records written."""
+        written, until = 0, time.monotonic() + pass_s
         while time.monotonic() < until:
             taken, deliveries = self._take()
             if not taken:

@@ -37,7 +37,8 @@ LONG_ROUND_S = 3000.0
 
 class Comparison(NamedTuple):
     """`books`: what each says, or why it is not compared, each as of the same moment and of the same usage. `parts`
-    says what that took: what was waiting, late or adjusted. `keys` are those whose counters are off, and by how much.
+    says what that took: what was waiting, late or adjusted, charged or not. `keys` are those whose counters are off,
+    and by how much.
     """
 
     tenant: Tenant
@@ -74,6 +75,7 @@ def periods_of(tenant: Tenant, now: dt.datetime) -> list[Period]:
 
 def compare(client: redis.Redis, tenant: Tenant, period: Period, *, ask_stripe: bool = False) -> Comparison:
     """Raises Busy, when it cannot be told right now; RedisError."""
+    at_stripe = meters.ask(tenant, period) if ask_stripe else None
     with contextlib.ExitStack() as standing:
         standing.enter_context(bookkeeping.still(tenant.pk))
         # Those whose booking was cut off before they were counted.
@@ -83,7 +85,7 @@ def compare(client: redis.Redis, tenant: Tenant, period: Period, *, ask_stripe: 
             ledger = books.read_ledger(tenant, period.start)
             # From here on others may book: this transaction does not see it.
             standing.close()
-            return _compared(tenant, period, ledger, counted, ask_stripe=ask_stripe)
+            return _compared(tenant, period, ledger, counted, at_stripe)
 
 
 @contextlib.contextmanager
@@ -94,7 +96,9 @@ def _snapshot() -> Iterator[None]:
         yield
 
 
-def _compared(tenant: Tenant, period: Period, ledger: Ledger, counted: Counted, *, ask_stripe: bool) -> Comparison:
+def _compared(
+    tenant: Tenant, period: Period, ledger: Ledger, counted: Counted, at_stripe: Sums | str | None
+) -> Comparison:
     waiting = _waiting(tenant, counted)
     off = _off(ledger, counted, waiting)
     by_hand = ledger.by_kind[LedgerEntry.Kind.ADJUSTMENT]
@@ -107,9 +111,10 @@ def _compared(tenant: Tenant, period: Period, ledger: Ledger, counted: Counted, 
     else:
         said |= {"records": gone, "rollups": gone}
     said["closed"] = books.read_closed(tenant, period.start, ledger)
-    said["stripe"], reported = meters.read(tenant, period, ledger.total, ask_stripe=ask_stripe)
+    said["stripe"], reported, uncharged = meters.read(tenant, period, ledger.total, at_stripe)
     late = ledger.by_kind[LedgerEntry.Kind.LATE]
-    parts = {"waiting": waiting[None], "late": late, "adjusted": by_hand, "reported": reported}
+    parts = {"waiting": waiting[None], "late": late, "adjusted": by_hand}
+    parts |= {"reported": reported, "uncharged": uncharged}
     return Comparison(tenant, period, timezone.now(), said, parts, off)
 
 
@@ -185,7 +190,7 @@ def compare_marked(client: redis.Redis) -> int:
 def compare_all(client: redis.Redis) -> int:
     until, done = time.monotonic() + LONG_ROUND_S, 0
     # In another order each time, so that nobody is always the last.
-    for tenant in Tenant.objects.order_by("?").iterator():
+    for tenant in Tenant.objects.exclude(subscription=None).order_by("?").iterator():
         if time.monotonic() >= until:
             logger.warning("not all books were compared in %d s", LONG_ROUND_S)
             break
@@ -198,7 +203,7 @@ def _attend(client: redis.Redis, tenant: Tenant, *, ask_stripe: bool) -> bool:
     """False when its books do not stand still, or cannot be read: the last comparison stays."""
     try:
         for period in periods_of(tenant, timezone.now()):
-            keep(compare(client, tenant, period, ask_stripe=ask_stripe))
+            keep(compare(client, tenant, period, ask_stripe=ask_stripe or _is_open_at_stripe(tenant, period)))
     except bookkeeping.Busy as error:
         logger.warning("the books of %s are not compared: %s", tenant, error)
         return False
@@ -208,6 +213,16 @@ def _attend(client: redis.Redis, tenant: Tenant, *, ask_stripe: bool) -> bool:
         # It may be deleted in this moment. The daily round comes back to it.
         logger.exception("the books of %s were not compared", tenant)
     return True
+
+
+def _is_open_at_stripe(tenant: Tenant, period: Period) -> bool:
+    """Whether Stripe differed when it was asked last, or did not answer: only asking again tells what became of it."""
+    row = Reconciliation.objects.filter(tenant=tenant, period_start=period.start).first()
+    if row is None or (said := row.books.get("stripe")) is None:
+        return False
+    if "not_compared" in said:
+        return bool(said["not_compared"] != meters.NOT_METERED)
+    return row.drifting_since is not None and bool(said != row.books["ledger"])
 
 
 # Counters that have expired meanwhile must not come back as a few fields.

@@ -58,7 +58,11 @@ def _book(books: dict[str, Any], source: str, name: str, what: str) -> Book:
     if why := said.get("not_compared"):
         return Book(name, what, "absent", _NOT_COMPARED.get(why, why))
     apart = _apart(said, books["ledger"])
-    return Book(name, what, "differs" if apart else "agrees", apart or "agrees")
+    says = apart or "agrees"
+    if source == "stripe" and (free := books.get("parts", {}).get("uncharged")):
+        says += f"; {count(free['requests'])} requests and {usd(Decimal(free['cost_usd']))} of models are not charged:"
+        says += " used outside the metered plan, or booked after it was left"
+    return Book(name, what, "differs" if apart else "agrees", says)
 
 
 def _apart(said: dict[str, Any], ledger: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing import budgets, summary
+from billing import budgets, pace, summary
 from billing.api_bodies import (
     BudgetBody,
     CancelBody,
@@ -43,6 +43,11 @@ class MayManageOrLook(MayManage):
 
 class BillingView(ManagementView):
     permission_classes: tuple[type[BasePermission], ...] = (MayManageOrLook,)
+
+    def check_throttles(self, request: Request) -> None:
+        """All that is posted here goes to Stripe."""
+        if request.method == "POST":
+            pace.count_act(self.key.tenant)
 
     def handle_exception(self, exc: Exception) -> Response:
         if not isinstance(exc, BillingError):
@@ -133,6 +138,9 @@ class PlansView(BillingView):
 
 class InvoicesView(BillingView):
     """The invoices, newest first."""
+
+    def check_throttles(self, request: Request) -> None:
+        pace.count_list(self.key.tenant)
 
     @extend_schema(parameters=[InvoicesQuery], responses=InvoicesAnswer)
     def get(self, request: Request) -> Response:

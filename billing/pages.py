@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 from django.conf import settings
@@ -17,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from billing import agreement, budgets, figures, offers, usage
+from billing.access import MAY_CHANGE, for_payers, membership_of, paced
 from billing.forms import BudgetForm
 from billing.models import FREE, Plan, Subscription
 from billing.notices import notices
@@ -26,10 +25,8 @@ from billing.stripe.errors import BillingError
 from billing.stripe.reading import PAYING
 from tenants import addresses
 from tenants.audit import By
-from tenants.middleware import WorkspaceRequest
-from tenants.models import Membership, Role, Tenant, User
+from tenants.models import Tenant, User
 
-MAY_CHANGE = frozenset({Role.OWNER, Role.ADMIN, Role.FINANCE})
 WHEN = {"now", "period_end"}
 INVOICES = 12
 # What the API tells programs to do, people do on the page.
@@ -38,27 +35,6 @@ _ON_THE_PAGE = {
     "already_subscribed": "This workspace pays already. Change its plan below; settle an open invoice in the portal.",
     "payment_due": "A payment is due. Settle it in the customer portal first, then change the plan.",
 }
-
-View = Callable[..., HttpResponse]
-
-
-def _membership(request: HttpRequest) -> Membership:
-    return cast(WorkspaceRequest, request).membership
-
-
-def for_payers(view: View) -> View:
-    """Others read why not."""
-
-    @functools.wraps(view)
-    def checked(request: HttpRequest, slug: str) -> HttpResponse:
-        membership = _membership(request)
-        if membership.role not in MAY_CHANGE:
-            return render(
-                request, "billing/refused.html", {"membership": membership, "tenant": membership.tenant}, status=403
-            )
-        return view(request, membership.tenant)
-
-    return never_cache(checked)
 
 
 def _by(request: HttpRequest) -> By:
@@ -85,7 +61,7 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int = 200) -> HttpResponse:
-    membership = _membership(request)
+    membership = membership_of(request)
     tenant = membership.tenant
     subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
     now = timezone.now()
@@ -142,6 +118,7 @@ def _invoices(request: HttpRequest, subscription: Subscription) -> Invoices:
 
 @require_POST
 @for_payers
+@paced
 def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Leads to Stripe's payment page."""
     try:
@@ -155,6 +132,7 @@ def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @require_POST
 @for_payers
+@paced
 def manage(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Leads to Stripe's customer portal, and back by way of `look`."""
     try:
@@ -167,7 +145,7 @@ def manage(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @require_GET
 def look(request: HttpRequest, slug: str) -> HttpResponse:
     """Who comes back from Stripe finds what they did there, however late its event comes."""
-    tenant = _membership(request).tenant
+    tenant = membership_of(request).tenant
     try:
         state.refresh(tenant)
     except BillingError as error:
@@ -179,7 +157,7 @@ def look(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def bought(request: HttpRequest, slug: str) -> HttpResponse:
     """What a payment has unlocked, after a look at Stripe where we have not heard of it."""
-    tenant = _membership(request).tenant
+    tenant = membership_of(request).tenant
     subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
     why = ""
     if subscription.status not in PAYING:
@@ -203,6 +181,7 @@ def bought(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @for_payers
+@paced
 def change(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Another plan: first what it costs, as Stripe reckons."""
     code = _plan_code(request.POST if request.method == "POST" else request.GET)
@@ -254,6 +233,7 @@ def _preview(tenant: Tenant, code: str) -> dict[str, Any]:
 
 @require_http_methods(["GET", "POST"])
 @for_payers
+@paced
 def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Asks once, and says what is lost."""
     if request.method == "GET":
@@ -276,6 +256,7 @@ def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 
 @require_POST
 @for_payers
+@paced
 def resume(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     try:
         subscription = changes.resume(tenant, **_by(request))

@@ -25,6 +25,8 @@ payment_failed = Signal()
 payment_recovered = Signal()
 # plan, trial_end, card_known (bool): days before a trial ends.
 trial_ends = Signal()
+# Nothing: all that the tenant has used is to be booked before this returns. Not sent within a transaction.
+usage_wanted = Signal()
 
 
 def tell(signal: Signal, tenant: Tenant, **facts: Any) -> None:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
-from billing.stripe import checkout
+from billing.stripe import checkout, state
 from billing.stripe.errors import BillingError
 
 logger = logging.getLogger(__name__)
@@ -17,10 +17,12 @@ logger = logging.getLogger(__name__)
 @require_GET
 def back_from_checkout(request: HttpRequest) -> HttpResponse:
     """The plan is there before the buyer sees the next page, however late Stripe's event comes."""
+    tenant = checkout.buyer(request.GET.get("session_id", ""))
+    if tenant is None:
+        return redirect("workspaces")
     try:
-        tenant = checkout.finish(request.GET.get("session_id", ""))
+        state.refresh(tenant)
     except BillingError as error:
-        # Its event will tell the same.
-        logger.warning("a buyer came back, and Stripe could not be asked: %s", error)
-        tenant = None
-    return redirect("billing-bought", tenant.slug) if tenant else redirect("workspaces")
+        # Its event will tell the same. The next page explains.
+        logger.warning("%s came back from paying, and Stripe could not be asked: %s", tenant, error)
+    return redirect("billing-bought", tenant.slug)

@@ -138,6 +138,11 @@ def alert_acts(tenant_id: int, what: str) -> str:
     return f"{_prefix(tenant_id)}al:{what}"
 
 
+def billing_calls(tenant_id: int, what: str) -> str:
+    """Count: how often the tenant has asked for what keeps Stripe busy in this minute."""
+    return f"{_prefix(tenant_id)}bc:{what}"
+
+
 def live_group(tenant_id: int) -> str:
     """The Channels group of a tenant's dashboards."""
     return f"t.{tenant_id}.usage"

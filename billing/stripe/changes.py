@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Unpack
 
 from django.db import transaction
 
-from billing import subscriptions
+from billing import signals, subscriptions
 from billing.models import FREE, Plan, Subscription
 from billing.stripe import catalog, configuration, meters, state
 from billing.stripe.client import Object, ask, cents, id_of, v1
@@ -48,7 +48,8 @@ def change(tenant: Tenant, plan_code: str, when: When = "now", **by: Unpack[By])
     if plan_code == FREE:
         return cancel(tenant, when, **by)
     plan = catalog.sold_plan(plan_code)
-    _report_usage(tenant)
+    if when == "now":
+        _report_usage(tenant)
     with _changing(tenant, "subscription.changed", {"to": plan_code, "when": when}, by) as (subscription, raw):
         if raw["status"] not in {"active", "trialing"}:
             raise Conflict(
@@ -109,6 +110,9 @@ def preview(tenant: Tenant, plan_code: str, when: When = "now") -> Preview:
         return Preview(plan.code, None, Decimal(0) if trial else price, lines, price)
     if when == "period_end":
         return Preview(plan.code, subscription.period_end, Decimal(0), lines, price)
+    if subscription.status == Status.TRIALING:
+        until = f"The trial goes on until {subscription.trial_end:%-d %B %Y}"
+        return Preview(plan.code, state.database_now(), Decimal(0), [Line(until, Decimal(0))], price)
     details = {name: value for name, value in _now(subscription.plan, plan, raw).items() if name in _PREVIEWED}
     # As if it were charged at once, also when it is a credit.
     details["proration_behavior"] = "always_invoice"
@@ -137,9 +141,14 @@ def _changing(tenant: Tenant, action: str, after: Object, by: By) -> Iterator[tu
 
 
 def _report_usage(tenant: Tenant) -> None:
-    """So that what was used until now is on the invoice for it. Not within a transaction."""
+    """So that what was used until now is on the invoice for it. Not within a transaction.
+
+    Calls that are in flight are not: what is booked after the change is charged to nobody, and the books say so.
+    """
     if Subscription.objects.filter(tenant=tenant, metered_since__isnull=False).exists():
-        meters.report(tenant)
+        # A receiver that fails is logged.
+        signals.usage_wanted.send_robust(sender=Subscription, tenant=tenant)
+        meters.report(tenant, before_change=True)
 
 
 def _now(old: Plan, new: Plan, raw: Object) -> Object:

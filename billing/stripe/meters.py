@@ -36,14 +36,20 @@ class Usage(NamedTuple):
     cost_usd: Decimal
 
 
-def report(tenant: Tenant) -> None:
-    """Brings Stripe up to what the ledger says now. Raises BillingError; what was written is sent the next time."""
+def report(tenant: Tenant, *, before_change: bool = False) -> None:
+    """Brings Stripe up to what the ledger says now. Raises BillingError; what was written is sent the next time.
+
+    `before_change`: the plan is about to change, and what is new is to be on the invoice for that.
+    """
     send(tenant)
     # Its own transaction, committed before anything is sent: a report that is sent can never be forgotten.
     with transaction.atomic(durable=True):
         subscription = subscriptions.locked(tenant)
+        now = timezone.now()
         for start in _periods(subscription):
-            owed.write(subscription, start, billable=True)
+            is_open = period_at(subscription.anchor_at, now).start == start
+            at = owed.before_change(subscription, now) if before_change and is_open else None
+            owed.write(subscription, start, billable=True, at=at)
     send(tenant)
 
 
@@ -132,8 +138,9 @@ def _is_counted(subscription: Subscription, row: MeterReport) -> bool:
 
 def reported(tenant: Tenant, period: Period) -> Usage:
     """What Stripe must have counted with a time in the period: late usage is in the next one."""
+    window = owed.whole_minutes(period)
     rows = MeterReport.objects.filter(
-        tenant=tenant, sent_at__isnull=False, at__gte=period.start, at__lt=period.end
+        tenant=tenant, sent_at__isnull=False, at__gte=window.start, at__lt=window.end
     ).values("meter")
     return _usage({row["meter"]: row["sum"] for row in rows.annotate(sum=Sum("value")).order_by()})
 
@@ -150,7 +157,13 @@ def summaries(tenant: Tenant, period: Period) -> Usage:
     if not subscription.stripe_customer_id:
         return _usage({})
     window = owed.whole_minutes(period)
-    return _usage({meter: _summary(subscription, meter, window) for meter in (owed.REQUESTS, owed.MODEL_COST)})
+    try:
+        return _usage({meter: _summary(subscription, meter, window) for meter in (owed.REQUESTS, owed.MODEL_COST)})
+    except Refused as error:
+        # Of a customer that Stripe does not know it has counted nothing.
+        if error.stripe_code != "resource_missing":
+            raise
+        return _usage({})
 
 
 def _summary(subscription: Subscription, meter: str, window: Period) -> int:

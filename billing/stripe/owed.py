@@ -28,16 +28,20 @@ class Total(NamedTuple):
     up_to: int
 
 
-def total(tenant: Tenant, period_start: dt.datetime) -> Total:
-    sums = LedgerEntry.objects.filter(tenant=tenant, period_start=period_start).aggregate(
-        requests=Sum("requests"), cost_usd=Sum("platform_cost_usd"), up_to=Max("id")
-    )
+def total(tenant: Tenant, period_start: dt.datetime, *, until: dt.datetime | None = None) -> Total:
+    """Of all that is booked, or was booked before `until`."""
+    entries = LedgerEntry.objects.filter(tenant=tenant, period_start=period_start)
+    if until is not None:
+        entries = entries.filter(created_at__lt=until)
+    sums = entries.aggregate(requests=Sum("requests"), cost_usd=Sum("platform_cost_usd"), up_to=Max("id"))
     # Of the whole sum, so that parts of a micro-USD wait for more instead of being lost.
     micro = int((sums["cost_usd"] or Decimal(0)) * MICRO)
     return Total({REQUESTS: sums["requests"] or 0, MODEL_COST: micro}, sums["up_to"] or 0)
 
 
-def write(subscription: Subscription, period_start: dt.datetime, *, billable: bool) -> None:
+def write(
+    subscription: Subscription, period_start: dt.datetime, *, billable: bool, at: dt.datetime | None = None
+) -> None:
     """Rows for what the ledger has more than all rows before; none where there is nothing new.
 
     From sums, not from rows after the last: a row with a lower id may be committed later. To be called with the
@@ -56,7 +60,7 @@ def write(subscription: Subscription, period_start: dt.datetime, *, billable: bo
             billable=billable,
             identifier=f"nexus-{tenant.pk}-{uuid.uuid4()}",
             up_to=now.up_to,
-            at=timestamp(period, timezone.now()),
+            at=at or timestamp(period, timezone.now()),
         )
         for meter, value in now.values.items()
         if value > before.get(meter, 0)
@@ -66,6 +70,13 @@ def write(subscription: Subscription, period_start: dt.datetime, *, billable: bo
 def begin(subscription: Subscription) -> None:
     """From now on usage is charged. What the period has so far is not."""
     write(subscription, period_at(subscription.anchor_at, timezone.now()).start, billable=False)
+
+
+def finish(subscription: Subscription, period_end: dt.datetime) -> None:
+    """A metered plan was left as a period ended. What is booked of it by now is on its invoice, while that is open."""
+    if timezone.now() < period_end + LATE:
+        last = period_at(subscription.anchor_at, period_end - dt.timedelta(seconds=1))
+        write(subscription, last.start, billable=True)
 
 
 def period_of(subscription: Subscription, start: dt.datetime) -> Period:
@@ -80,6 +91,16 @@ def timestamp(period: Period, now: dt.datetime) -> dt.datetime:
     if now < period.end + LATE:
         return min(max(now, window.start), window.end - dt.timedelta(seconds=1))
     return now
+
+
+def before_change(subscription: Subscription, now: dt.datetime) -> dt.datetime:
+    """For usage until a change of plan that is made now: its invoice ends before this second, perhaps this minute."""
+    start = period_at(subscription.anchor_at, now).start
+    began = max(start, subscription.metered_since or start)
+    last = now.replace(second=0, microsecond=0) - dt.timedelta(seconds=1)
+    if last >= began + dt.timedelta(minutes=1):
+        return last
+    return began.replace(microsecond=0) + dt.timedelta(seconds=bool(began.microsecond))
 
 
 def is_too_late(period: Period, at: dt.datetime, now: dt.datetime) -> bool:

@@ -57,6 +57,7 @@ class Facts:
     trial_end: dt.datetime | None = None
     trial_used_at: dt.datetime | None = None
     cancel_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
     pending_plan: str = ""
     pending_at: dt.datetime | None = None
     card_brand: str = ""
@@ -113,6 +114,7 @@ def _facts(raw: Object) -> Facts:
         period_end=moment(max((item["current_period_end"] for item in items), default=None)),
         trial_end=moment(raw["trial_end"]) if status is Status.TRIALING else None,
         cancel_at=None if ended else moment(cancel_at),
+        ended_at=moment(raw["ended_at"]),
         **({} if ended else _pending(raw)),
         **_card(raw),
         **_owed(raw),

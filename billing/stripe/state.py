@@ -75,6 +75,9 @@ def _apply(subscription: Subscription, facts: Facts) -> None:
     before, was_failing = subscription.plan_id, subscription.status in {Status.PAST_DUE, Status.UNPAID}
     plan_code = _plan(subscription, facts)
     subscription.grace_until = _grace(subscription, facts)
+    metered = facts.metered and facts.status in PAYING
+    if not metered:
+        _leave_meters(subscription, facts)
     for name in _COPIED:
         setattr(subscription, name, getattr(facts, name))
     subscription.stripe_subscription_id = facts.subscription_id
@@ -83,11 +86,8 @@ def _apply(subscription: Subscription, facts: Facts) -> None:
         # Quota is counted in the periods that are invoiced. It stays when the subscription has ended.
         subscription.anchor_at = facts.anchor_at
     tell_trial = _trial_ends(subscription)
-    metered = facts.metered and facts.status in PAYING
     begins = metered and subscription.metered_since is None
-    if not metered:
-        subscription.metered_since = None
-    elif begins:
+    if begins:
         subscription.metered_since = timezone.now()
     subscriptions.assign(subscription, plan_code, actor_label="stripe")
     if begins:
@@ -95,6 +95,14 @@ def _apply(subscription: Subscription, facts: Facts) -> None:
     if before != plan_code:
         logger.info("%s: plan %s is now %s (%s at Stripe)", subscription.tenant, before, plan_code, facts.status)
     _tell(subscription, facts, was_failing=was_failing, tell_trial=tell_trial)
+
+
+def _leave_meters(subscription: Subscription, facts: Facts) -> None:
+    """Within a period the invoice is made already. At its end that stays open for a while."""
+    end, left_at = subscription.period_end, facts.ended_at or facts.period_start
+    if subscription.metered_since and end and left_at and left_at >= end:
+        owed.finish(subscription, end)
+    subscription.metered_since = None
 
 
 def _plan(subscription: Subscription, facts: Facts) -> str:

@@ -51,6 +51,16 @@ def test_an_upgrade_is_charged_at_once_for_the_rest(paid: Payments, buyer: Works
     ]  # fmt: skip
 
 
+def test_a_change_within_a_trial_charges_nothing_until_it_ends(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer, trial=True)
+    ends = subscription_of(buyer).trial_end
+    seen = call(buyer, "POST", "/api/billing/preview", {"plan": "scale"}).json()
+    assert (seen["due_now_usd"], seen["monthly_usd"]) == ("0", "249.00")
+    assert call(buyer, "POST", "/api/billing/change", {"plan": "scale"}).json()["plan"] == "scale"
+    assert subscription_of(buyer).trial_end == ends
+    assert sum(invoice["amount_paid"] for invoice in invoices(paid, buyer)) == 0
+
+
 def test_a_downgrade_now_is_credited(paid: Payments, buyer: Workspace) -> None:
     subscribe(paid.stripe, buyer, "scale")
     assert Decimal(call(buyer, "POST", "/api/billing/preview", {"plan": "pro"}).json()["due_now_usd"]) == -220

@@ -17,6 +17,7 @@ from tests.conftest import Workspace
 from tests.management import call, manages, refused
 from tests.paying import Payments, actions, customer_of, status_is, subscribe, subscription_of, wait_for
 from tests.paying import checkout as open_checkout
+from tests.sockets import session_of
 
 
 def limits_of(gateway: str, workspace: Workspace) -> tuple[int, int]:
@@ -103,6 +104,21 @@ def test_coming_back_from_the_page_is_enough(paid: Payments, buyer: Workspace) -
     assert state.refresh(buyer.tenant).plan_id == "pro"
 
 
+def test_coming_back_while_stripe_is_away_leads_to_a_page_that_explains(paid: Payments, buyer: Workspace) -> None:
+    session = open_checkout(buyer)
+    with paid.stripe.silent():
+        paid.stripe.do(f"sessions/{session['session_id']}/pay")
+        paid.stripe.do("fail", next=40, status=500, path="/v1/")
+        url = f"{paid.gateway}/billing/return?session_id={session['session_id']}"
+        back = httpx2.get(url, follow_redirects=False, timeout=60)
+        bought = f"/t/{buyer.tenant.slug}/billing/bought"
+        assert back.headers["location"] == bought
+        page = session_of(buyer.owner).get(bought).content.decode()
+        paid.stripe.do("fail", next=0)
+        assert "the payment is being confirmed" in page and "nothing has to be paid twice" in page
+    wait_for(lambda: subscription_of(buyer).plan_id == "pro")
+
+
 @pytest.mark.parametrize("session_id", ["", "cs_test_unknown", "x" * 5000, "%00", "../.."])
 def test_coming_back_with_a_strange_session_asks_nobody(paid: Payments, session_id: str) -> None:
     paid.stripe.do("deliver")
@@ -110,7 +126,7 @@ def test_coming_back_with_a_strange_session_asks_nobody(paid: Payments, session_
     back = httpx2.get(f"{paid.gateway}/billing/return?session_id={session_id}", follow_redirects=False)
     assert back.status_code in {302, 400}
     assert len(paid.stripe.get("calls")["calls"]) == before
-    assert checkout.finish("") is None
+    assert checkout.buyer(session_id) is None and back.headers["location"] == "/workspaces/"
 
 
 @pytest.mark.parametrize("plan", ["gold", "free", "", "x" * 33, None, 7, "pro\x00"])

@@ -224,6 +224,18 @@ def test_timestamps_are_where_the_invoice_looks() -> None:
         assert owed.timestamp(period, now) == expected
 
 
+def test_what_is_reported_before_a_change_has_a_time_that_its_invoice_covers() -> None:
+    start = dt.datetime(2026, 3, 10, 12, 0, 20, tzinfo=dt.UTC)
+    began = start + dt.timedelta(days=3, microseconds=1)
+    subscription = Subscription(anchor_at=start, metered_since=began)
+    for after_s, expected_s in ((0.5, 1), (70, 1), (110, 99), (3_600, 3_579)):
+        at = owed.before_change(subscription, began + dt.timedelta(seconds=after_s))
+        assert at == began.replace(microsecond=0) + dt.timedelta(seconds=expected_s)
+    # Another period than that in which it began.
+    now = start + dt.timedelta(days=40)
+    assert owed.before_change(subscription, now) == now.replace(second=0) - dt.timedelta(seconds=1)
+
+
 def test_usage_that_is_booked_after_the_period_is_on_the_next_invoice(paid: Payments, metered: Workspace) -> None:
     now = timezone.now()
     # As if it had subscribed two months ago.

@@ -59,7 +59,7 @@ class Command(BaseCommand):
             reconciliation.repair(client, tenant, period, actor_label="manage.py reconcile")
             self._print(found)
             self.stdout.write("  Redis' counters were corrected:\n")
-            found = reconciliation.compare(client, tenant, period)
+            found = reconciliation.compare(client, tenant, period, ask_stripe=True)
         reconciliation.keep(found)
         self._print(found)
         return found.drift != reconciliation.NOTHING

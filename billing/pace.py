@@ -1,0 +1,18 @@
+"""How often a minute a workspace may do what keeps Stripe busy: by its API and on its pages together."""
+
+from __future__ import annotations
+
+from tenants import keyspace, pace
+from tenants.models import Tenant
+
+ACTS_PER_MINUTE, LISTS_PER_MINUTE = 20, 60
+
+
+def count_act(tenant: Tenant) -> None:
+    """To buy, change, preview, cancel, resume, or open the portal. Raises TooOften."""
+    pace.count(keyspace.billing_calls(tenant.pk, "act"), ACTS_PER_MINUTE, "Payments can be arranged")
+
+
+def count_list(tenant: Tenant) -> None:
+    """Raises TooOften."""
+    pace.count(keyspace.billing_calls(tenant.pk, "list"), LISTS_PER_MINUTE, "Invoices can be listed")
