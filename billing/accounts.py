@@ -55,6 +55,9 @@ def _facts(principal: Principal, period: Period, policies: Sequence[Policy], hol
     """What the scripts know of the caller."""
     facts: dict[str, Any] = {
         "k": principal.key_id,
+        # For who has to seed the counters: whose they are, and from when on.
+        "i": principal.tenant_id,
+        "p": int(period.start.timestamp()),
         "h": hold_ttl_s,
         "x": int(period.end.timestamp()),
         "u": principal.refuse_unpriced,

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 from psycopg_pool import AsyncConnectionPool
 
-from billing.periods import Period
-from tenants.principal import Principal
-
 # Money's smallest unit in tables and in Redis.
 UNIT_USD = Decimal("1e-10")
 
@@ -37,10 +34,10 @@ FROM public.billing_ledgerentry WHERE tenant_id = %s AND period_start = %s GROUP
 """
 
 
-async def used(pool: AsyncConnectionPool[Any], principal: Principal, period: Period, today: dt.date) -> Used:
-    """What is booked in a period: for the tenant (None) and for each of its keys."""
+async def used(pool: AsyncConnectionPool[Any], tenant_id: int, start: dt.datetime, today: dt.date) -> Used:
+    """What is booked in the period that began at `start`: for the tenant (None) and for each of its keys."""
     async with pool.connection() as connection:
-        cursor = await connection.execute(_USED, (today, principal.tenant_id, period.start))
+        cursor = await connection.execute(_USED, (today, tenant_id, start))
         rows = await cursor.fetchall()
     booked: Used = {None: Booked()}
     for key_id, *sums, is_total in rows:

@@ -19,12 +19,10 @@ from redis.exceptions import RedisError
 
 from billing.accounts import Account, compact
 from billing.ledger import Booked, Used
-from billing.periods import Period
 from billing.policies import Policy
 from tenants import keyspace
 from tenants.cluster import AnyLane
 from tenants.lane import Script
-from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +152,8 @@ class Replay(NamedTuple):
     ttl_s: int
 
 
-ReadLedger = Callable[[Principal, Period, dt.date], Awaitable[Used]]
+# By tenant and the period's start, and the day of now.
+ReadLedger = Callable[[int, dt.datetime, dt.date], Awaitable[Used]]
 
 
 class Standing(NamedTuple):
@@ -258,12 +257,19 @@ class Quota:
             if reply[0] != b"seed":
                 self.round_trip_ms += ((time.perf_counter() - started) * 1000 - self.round_trip_ms) * 0.05
                 return _verdict(account, reply)
-            await self._seed(account)
+            await self._seed(account.quota_key, account.holds_key, orjson.loads(account.facts))
         raise RedisAway("the period's counters do not stay")
 
     async def settle(self, settlement: Settlement) -> bool:
-        """False when it was settled before. Raises `RedisAway`."""
-        return bool(await self._call("settle", settlement.keys, settlement.args))
+        """False when it was settled before. Raises `RedisAway`, also while nobody can read what to count on from."""
+        done: int = await self._call("settle", settlement.keys, settlement.args)
+        if done >= 0:
+            return bool(done)
+        facts, call, *rest = settlement.args
+        await self._seed(settlement.keys[0], settlement.keys[1], orjson.loads(facts))
+        # Counters that have expired do not stay: then the ledger alone has it.
+        late = orjson.dumps({**orjson.loads(call), "late": True})
+        return bool(await self._call("settle", settlement.keys, [facts, late, *rest]))
 
     async def standing(self, account: Account) -> tuple[Standing, Standing]:
         """Of the tenant and of the key in the account's period. Raises `RedisAway`."""
@@ -279,7 +285,7 @@ class Quota:
                 width = len(_STANDING) + 1
                 tenant, key = (_standing(counters[at : at + width], today) for at in (0, width))
                 return tenant, key
-            await self._seed(account)
+            await self._seed(account.quota_key, account.holds_key, orjson.loads(account.facts))
         raise RedisAway("the period's counters do not stay")
 
     async def used(self, account: Account) -> tuple[int, int]:
@@ -302,19 +308,19 @@ class Quota:
             return False
         return True
 
-    async def _seed(self, account: Account) -> None:
+    async def _seed(self, quota_key: str, holds_key: str, facts: dict[str, Any]) -> None:
         """From the ledger. Who comes second changes nothing: HSETNX."""
         now = dt.datetime.now(dt.UTC)
-        used = await self._read_ledger(account.principal, account.period, now.date())
-        used.setdefault(account.principal.key_id, Booked())
+        used = await self._read_ledger(facts["i"], dt.datetime.fromtimestamp(facts["p"], dt.UTC), now.date())
+        used.setdefault(facts["k"], Booked())
         commands: list[tuple[str | int, ...]] = []
         for key_id, booked in used.items():
             scope = "" if key_id is None else f"k{key_id}:"
             for name, value in zip(("r", "t", "c", "dc", "a"), booked, strict=True):
-                commands.append(("HSETNX", account.quota_key, f"{scope}{name}", str(value)))
-            commands.append(("HSETNX", account.quota_key, f"{scope}D", str(_day(now))))
-        for key in (account.quota_key, account.holds_key):
-            commands.append(("EXPIREAT", key, int(account.period.end.timestamp()) + AFTERLIFE_S))
+                commands.append(("HSETNX", quota_key, f"{scope}{name}", str(value)))
+            commands.append(("HSETNX", quota_key, f"{scope}D", str(_day(now))))
+        for key in (quota_key, holds_key):
+            commands.append(("EXPIREAT", key, facts["x"] + AFTERLIFE_S))
         try:
             await self._lane.transaction(*commands)
         except (RedisError, OSError) as error:

@@ -209,7 +209,8 @@ def _hit_event(gateway: Gateway, call: Call) -> bytes:
     """The usage event of an exact hit; what it says of the answer, Redis adds from the entry."""
     event = {
         "variant": call.plan.variant,
-        "id": call.id,
+        # Not the call's: if Redis answers too late, a provider is asked, and what that costs is another event.
+        "id": new_id(),
         "request_id": call.request_id,
         "tenant_id": call.principal.tenant_id,
         "key_id": call.principal.key_id,

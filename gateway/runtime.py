@@ -14,7 +14,6 @@ import aiohttp
 from django.conf import settings
 
 from billing import accounts, ledger, outage, plans, pricing, quota, throttle
-from billing.periods import Period
 from gateway.breaker import Breakers
 from gateway.cache.embedding import choose
 from gateway.cache.embedding.base import EmbeddingError
@@ -150,9 +149,9 @@ class Gateway:
     async def _load_principal(self, public_id: str) -> Principal | None:
         return await plans.load_principal(self.pool, public_id)
 
-    async def _read_ledger(self, principal: Principal, period: Period, today: dt.date) -> ledger.Used:
+    async def _read_ledger(self, tenant_id: int, start: dt.datetime, today: dt.date) -> ledger.Used:
         try:
-            return await ledger.used(self.pool, principal, period, today)
+            return await ledger.used(self.pool, tenant_id, start, today)
         except Exception as error:
             # Without the ledger nobody knows what is left: limits fall back to this process, as without Redis.
             raise quota.RedisAway("the ledger cannot be read") from error

@@ -75,8 +75,8 @@ async def gateway(workspace: Workspace) -> AsyncIterator[Gateway]:
     await pool.open()
     try:
 
-        async def read(principal: Principal, period: Period, today: dt.date) -> ledger.Used:
-            return await ledger.used(pool, principal, period, today)
+        async def read(tenant_id: int, start: dt.datetime, today: dt.date) -> ledger.Used:
+            return await ledger.used(pool, tenant_id, start, today)
 
         principal = await plans.load_principal(pool, workspace.api_key.public_id)
         assert principal is not None

@@ -5,18 +5,21 @@
 --       7 marker; then, each optional: exact entry, answer to an Idempotency-Key
 -- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, m units held, d its day, r requests,
 --       t tokens, c units that it cost (text), l seconds that the answer is kept in the exact cache, i those for who
---       repeats the request, o its outcome
+--       repeats the request, o its outcome, late when the period's counters are gone for good
 --       3 the usage event, or empty  4 the answer's description  5 the answer
--- Returns 1, or 0 when it was settled before.
+-- Returns 1, 0 when it was settled before, or -1 when the period has no counters yet.
 local account, call = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
+local key = 'k' .. account.k .. ':'
+local f = redis.call('HMGET', KEYS[1], 'r', 't', 'hr', 'ht', 'hc', 'D', 'dhc', key .. 'r', key .. 't', key .. 'hr',
+    key .. 'ht', key .. 'hc', key .. 'D', key .. 'dhc', 'c')
+-- What is in the stream is in the counters: a seed from the ledger would lack it.
+if not f[1] and not call.late then
+    return -1
+end
 if not redis.call('SET', KEYS[7], '1', 'NX', 'EX', 900) then
     return 0
 end
-local key = 'k' .. account.k .. ':'
 local fields, day = {}, string.format('%.0f', call.d)
--- Without its hash the period is seeded from the ledger, where this event arrives too.
-local f = redis.call('HMGET', KEYS[1], 'r', 't', 'hr', 'ht', 'hc', 'D', 'dhc', key .. 'r', key .. 't', key .. 'hr',
-    key .. 'ht', key .. 'hc', key .. 'D', key .. 'dhc', 'c')
 local counted = f[1] and true
 local held_at = false
 if call.h >= 0 then

@@ -19,7 +19,7 @@ import redis.asyncio
 from billing import accounts, quota
 from billing.ledger import Booked, Used
 from billing.periods import period_at
-from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, Spent, Unpriced
+from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, RedisAway, Spent, Unpriced
 from tenants import keyspace
 from tenants.lane import Lane
 from tenants.limits import Limits
@@ -179,6 +179,47 @@ async def test_a_period_begins_with_what_the_ledger_says(lane: Lane, client: red
     assert isinstance(await limits.admit(of, ask()), Hold)
     spent = await limits.admit(of, ask())
     assert isinstance(spent, Spent) and spent.policy.limit == 10
+
+
+async def test_a_call_that_ends_before_the_periods_counters_are_there_is_counted(
+    lane: Lane, client: redis.asyncio.Redis
+) -> None:
+    """As when Postgres was away when it was let in. What is seeded later from the ledger would lack it."""
+    readable = False
+
+    async def booked(*_: Any) -> Used:
+        if not readable:
+            raise RedisAway("the ledger cannot be read")
+        return {None: Booked(9, 400), 7: Booked(4, 100)}
+
+    limits = Quota(lane, booked)
+    of = account(Limits(monthly_requests=10))
+    settled = quota.settlement(of, uuid.uuid4().hex, held=None, day=TODAY, requests=1, tokens=30, cost=5, event=b"{}")
+    before = await client.xlen(of.stream)
+    with pytest.raises(RedisAway):
+        await limits.settle(settled)
+    assert await client.xlen(of.stream) == before
+    readable = True
+    assert await limits.settle(settled) and not await limits.settle(settled)
+    tenant, key = await limits.standing(of)
+    assert (tenant.requests, tenant.tokens, tenant.cost, key.requests) == (10, 430, 5, 5)
+    assert await client.xlen(of.stream) == before + 1
+
+
+async def test_what_ends_long_after_its_period_is_left_to_the_ledger(
+    limits: Quota, client: redis.asyncio.Redis
+) -> None:
+    past = quota_of_last_year()
+    settled = quota.settlement(
+        past, uuid.uuid4().hex, held=None, day=TODAY - 400, requests=1, tokens=30, cost=5, event=b"{}"
+    )
+    before = await client.xlen(past.stream)
+    assert await limits.settle(settled)
+    assert await client.xlen(past.stream) == before + 1 and not await client.exists(past.quota_key)
+
+
+def quota_of_last_year() -> accounts.Account:
+    return accounts.account_of(principal(Limits()), NOW - dt.timedelta(days=400), hold_ttl_s=300)
 
 
 async def test_an_exact_hit_costs_a_request_and_no_tokens(limits: Quota, client: redis.asyncio.Redis) -> None:
