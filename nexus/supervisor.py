@@ -81,6 +81,19 @@ class Supervisor:
             await self._stop_child(child)
         self._children.clear()
 
+    def pid(self, name: str) -> int:
+        """Of the service's process of now, or of its last one."""
+        return self._children[name].process.pid
+
+    def kill(self, name: str, signum: signal.Signals) -> None:
+        """To see how it gets up again. Nothing, where it is down already."""
+        with contextlib.suppress(ProcessLookupError):
+            self._children[name].process.send_signal(signum)
+
+    async def recovered(self) -> None:
+        """Waits until all are ready again; raises Trouble as a start does."""
+        await asyncio.gather(*map(self._wait_ready, self._children.values()))
+
     def force(self) -> None:
         """Cuts the graces of a stop short."""
         self._forced.set()
@@ -128,10 +141,10 @@ class Supervisor:
 
     async def _wait_ready(self, child: _Child) -> None:
         service = child.service
-        deadline = time.monotonic() + service.ready_timeout_s
+        deadline, most_deaths = time.monotonic() + service.ready_timeout_s, child.deaths + 3
         while not await asyncio.to_thread(service.ready):
             log = self.log_file(service)
-            if child.deaths >= 3:
+            if child.deaths >= most_deaths:
                 raise Trouble(f"{service.name} stops as soon as it starts: {last_line(log)} (all of it in {log}).")
             if time.monotonic() > deadline:
                 raise Trouble(

@@ -20,7 +20,7 @@ import redis
 
 from gateway.cache.embedding import build
 from nexus import stack
-from nexus.bench import floors, hotspots, load, report, rounds, servers, vectors
+from nexus.bench import floors, hotspots, load, month, report, rounds, servers, vectors
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
 from nexus.checks import hermetic, throwaway_instance
@@ -43,6 +43,7 @@ class Options(argparse.Namespace):
     only: str
     profile: bool
     vectors: int
+    month: int
 
 
 def parse(arguments: list[str]) -> Options:
@@ -60,11 +61,20 @@ def parse(arguments: list[str]) -> Options:
         metavar="N",
         help="instead, search among N vectors in Postgres (docs/vectors.md)",
     )
+    parser.add_argument(
+        "--month",
+        type=int,
+        nargs="?",
+        const=1_000_000,
+        default=0,
+        metavar="N",
+        help="instead, a month of N calls (1,000,000), and whether the books agree after it (docs/ledger.md)",
+    )
     options = parser.parse_args(arguments, namespace=Options())
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
-    if options.rounds < 1 or options.seconds <= 0 or options.soak < 0 or options.vectors < 0:
-        parser.error("--rounds, --seconds, --soak and --vectors take positive numbers.")
+    if options.rounds < 1 or options.seconds <= 0 or min(options.soak, options.vectors, options.month) < 0:
+        parser.error("--rounds, --seconds, --soak, --vectors and --month take positive numbers.")
     return options
 
 
@@ -156,6 +166,8 @@ def main(arguments: list[str]) -> int:
     try:
         with throwaway_instance(var_folder().resolve()) as instance:
             require_disk(instance.var, NEEDS_MB)
+            if options.month:
+                return 0 if asyncio.run(month.run(instance, options.month)) else 1
             asyncio.run(vectors.run(instance, options.vectors) if options.vectors else measure(options, instance))
     except Trouble as trouble:
         print(trouble, file=sys.stderr)

@@ -39,10 +39,13 @@ class OwnRedis:
         until(self._server.ready)
 
     def kill(self) -> None:
-        # Its launcher watches over it: both go.
-        for child in (*_children(self._process.pid), self._process.pid):
-            os.kill(child, signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self._process.wait()
+
+    def send(self, signum: signal.Signals) -> None:
+        # Its launcher watches over it: both get it.
+        for child in (*_children(self._process.pid), self._process.pid):
+            os.kill(child, signum)
 
 
 def _children(pid: int) -> list[int]:
@@ -68,9 +71,9 @@ def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
     remove_sockets(folder)
 
 
-def ask(url: str, workspace: Workspace, content: str) -> httpx2.Response:
+def ask(url: str, workspace: Workspace, content: str, **more: str) -> httpx2.Response:
     body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": content}]}
-    headers = {"Authorization": f"Bearer {workspace.key}"}
+    headers = {"Authorization": f"Bearer {workspace.key}", **more}
     return httpx2.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30)
 
 
@@ -116,3 +119,28 @@ def test_a_spool_of_a_gateway_that_died_is_taken_over(own_redis: OwnRedis, alice
     with servers.gateway(**settings):
         until(lambda: not list(spool.iterdir()))
     assert answer.headers["x-request-id"] in {record.request_id for record in records(own_redis, alice)}
+
+
+def test_what_was_answered_while_redis_was_late_is_booked_beside_the_hit_that_redis_counted(
+    own_redis: OwnRedis, alice: Workspace, tmp_path: Path
+) -> None:
+    settings = {"REDIS_URL": own_redis.url, "NEXUS_SPOOL_DIR": str(tmp_path / "spool"), "NEXUS_REDIS_TIMEOUT_MS": "200"}
+    with servers.gateway(**settings) as gateway:
+
+        def say() -> httpx2.Response:
+            return ask(gateway.url, alice, "the same", **{"X-Nexus-Cache": "exact"})
+
+        until(lambda: say().headers["x-cache"] == "HIT-EXACT")
+        own_redis.send(signal.SIGSTOP)
+        late = say()
+        own_redis.send(signal.SIGCONT)
+        assert late.headers["x-cache"] == "MISS"
+
+        def booked() -> dict[str, int]:
+            found = records(own_redis, alice)
+            id_ = late.headers["x-request-id"]
+            return {record.outcome: record.billed_tokens for record in found if record.request_id == id_}
+
+        until(lambda: len(booked()) == 2)
+        assert booked()["HIT-EXACT"] == 0
+        assert booked()["MISS"] > 0

@@ -94,6 +94,19 @@ def test_a_killed_child_is_started_again(tmp_path: Path) -> None:
     assert not is_alive(pid_of(tmp_path))
 
 
+def test_who_kills_a_child_can_wait_until_it_is_ready_again(tmp_path: Path) -> None:
+    async def story(supervisor: Supervisor) -> None:
+        await supervisor.start(service(tmp_path))
+        for _ in range(4):
+            killed = supervisor.pid("child")
+            (tmp_path / "child.pid").unlink()
+            supervisor.kill("child", signal.SIGKILL)
+            await supervisor.recovered()
+            assert pid_of(tmp_path) == supervisor.pid("child") != killed
+
+    supervised(tmp_path, story)
+
+
 def test_what_a_killed_child_leaves_is_gone_before_it_starts_again(tmp_path: Path) -> None:
     orphans: list[int] = []
     alive_at_restart: list[bool] = []

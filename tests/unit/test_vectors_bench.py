@@ -64,4 +64,4 @@ def test_a_scope_with_fewer_entries_than_asked_for_can_be_found_completely() -> 
 def test_a_negative_number_of_vectors_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse(["--vectors", "-1"])
-    assert "--vectors take positive numbers" in capsys.readouterr().err
+    assert "take positive numbers" in capsys.readouterr().err
