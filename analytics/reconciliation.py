@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import logging
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import redis
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from analytics import books, meters, retention
@@ -30,9 +29,6 @@ from tenants.models import Tenant
 logger = logging.getLogger(__name__)
 
 NOTHING = Sums()
-# Then another task gets the worker.
-ROUND_S = 60.0
-LONG_ROUND_S = 3000.0
 
 
 class Comparison(NamedTuple):
@@ -53,6 +49,11 @@ class Comparison(NamedTuple):
         ledger = self.books["ledger"]
         assert isinstance(ledger, Sums)
         return ledger
+
+    @property
+    def is_short_in_redis(self) -> bool:
+        """Whether Redis' counters lack some of what is booked, and have nothing beyond it."""
+        return bool(self.keys) and all(value <= 0 for apart in self.keys.values() for value in apart)
 
     @property
     def drift(self) -> Sums:
@@ -166,63 +167,6 @@ def as_json(found: Comparison) -> dict[str, Any]:
 
 def _plain(sums: Sums) -> dict[str, Any]:
     return {**sums._asdict(), "cost_usd": str(sums.cost_usd)}
-
-
-def mark(client: redis.Redis, tenant_ids: Iterable[int]) -> None:
-    """Their books are to be compared."""
-    if ids := list(tenant_ids):
-        client.sadd(keyspace.BOOKS_TO_COMPARE, *ids)
-
-
-def compare_marked(client: redis.Redis) -> int:
-    """How many tenants there were. Who is left over, or busy, has a turn the next time."""
-    until, busy, done = time.monotonic() + ROUND_S, [], 0
-    while time.monotonic() < until and (taken := client.spop(keyspace.BOOKS_TO_COMPARE)) is not None:
-        assert isinstance(taken, bytes)
-        if (tenant := Tenant.objects.filter(pk=int(taken)).first()) is not None:
-            done += 1
-            if not _attend(client, tenant, ask_stripe=False):
-                busy.append(tenant.pk)
-    mark(client, busy)
-    return done
-
-
-def compare_all(client: redis.Redis) -> int:
-    until, done = time.monotonic() + LONG_ROUND_S, 0
-    # In another order each time, so that nobody is always the last.
-    for tenant in Tenant.objects.exclude(subscription=None).order_by("?").iterator():
-        if time.monotonic() >= until:
-            logger.warning("not all books were compared in %d s", LONG_ROUND_S)
-            break
-        _attend(client, tenant, ask_stripe=True)
-        done += 1
-    return done
-
-
-def _attend(client: redis.Redis, tenant: Tenant, *, ask_stripe: bool) -> bool:
-    """False when its books do not stand still, or cannot be read: the last comparison stays."""
-    try:
-        for period in periods_of(tenant, timezone.now()):
-            keep(compare(client, tenant, period, ask_stripe=ask_stripe or _is_open_at_stripe(tenant, period)))
-    except bookkeeping.Busy as error:
-        logger.warning("the books of %s are not compared: %s", tenant, error)
-        return False
-    except DatabaseError:
-        if not connection.is_usable():
-            raise
-        # It may be deleted in this moment. The daily round comes back to it.
-        logger.exception("the books of %s were not compared", tenant)
-    return True
-
-
-def _is_open_at_stripe(tenant: Tenant, period: Period) -> bool:
-    """Whether Stripe differed when it was asked last, or did not answer: only asking again tells what became of it."""
-    row = Reconciliation.objects.filter(tenant=tenant, period_start=period.start).first()
-    if row is None or (said := row.books.get("stripe")) is None:
-        return False
-    if "not_compared" in said:
-        return bool(said["not_compared"] != meters.NOT_METERED)
-    return row.drifting_since is not None and bool(said != row.books["ledger"])
 
 
 # Counters that have expired meanwhile must not come back as a few fields.

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.utils import timezone
 from psycopg import sql
 
-from analytics import closing, reconciliation, retention
+from analytics import closing, reconciler, retention
 from analytics.alerts import outbox, watching
 from analytics.drain import Drain
 from analytics.models import MINUTE_S, AlertEvent, UsageRecord, UsageRollup
@@ -49,7 +49,7 @@ def close_periods() -> int:
     """Those that are over; how many there were. Their books are compared next."""
     close_old_connections()
     closed = closing.close_due(_client(), timezone.now())
-    reconciliation.mark(_client(), [one.tenant_id for one in closed])
+    reconciler.mark(_client(), [one.tenant_id for one in closed])
     return len(closed)
 
 
@@ -57,14 +57,14 @@ def close_periods() -> int:
 def compare_books() -> int:
     """Of the tenants that used something since the last time; how many there were."""
     close_old_connections()
-    return reconciliation.compare_marked(_client())
+    return reconciler.compare_marked(_client())
 
 
 @shared_task
 def compare_all_books() -> int:
     """Of all tenants, with what Stripe has counted; how many there were."""
     close_old_connections()
-    return reconciliation.compare_all(_client())
+    return reconciler.compare_all(_client())
 
 
 @shared_task

@@ -31,7 +31,7 @@ SHOWN = 5
 
 
 class Audit(NamedTuple):
-    """`before` and `after` a repair."""
+    """`before` and `after` the workers' own rounds."""
 
     closed: int
     before: list[Row]
@@ -83,8 +83,9 @@ def make(month: Month, folder: Path) -> tuple[list[Told], list[Tenant]]:
 def audited(client: redis.Redis, tenants: Sequence[Tenant], told: Sequence[Told]) -> Audit:
     closed = month_books.close(client, tenants)
     before = month_books.compare(client, tenants)
-    off = month_books.repair(client, before)
-    after = month_books.compare(client, tenants) if off else before
+    off = month_books.off(before)
+    month_books.reconcile(client, tenants)
+    after = month_books.compare(client, tenants)
     return Audit(
         closed,
         month_books.rows(before),
@@ -116,7 +117,9 @@ def books(audit: Audit) -> str:
     ]
     if audit.off:
         total = functools.reduce(Sums.plus, (one.sums for one in audit.off))
-        lines.append(f"Repaired: Redis' counters of {len(audit.off)} periods, by {_added(total)} in all; among them")
+        lines.append(
+            f"Redis' counters of {len(audit.off)} periods were off, and got {_added(total)} in all; among them"
+        )
     for one in audit.off[:SHOWN]:
         lines.append(f"  {one.tenant} from {one.period.start:%b %d %H:%M}: {_added(one.sums)}")
     return "\n".join(lines)

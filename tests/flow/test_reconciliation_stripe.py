@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from analytics import meters as book
-from analytics import reconciliation
+from analytics import reconciler, reconciliation
 from analytics.books import Sums
 from analytics.reconciliation import Comparison
 from analytics.signals import drift_found
@@ -203,7 +203,7 @@ def test_a_difference_at_stripe_stays_and_is_told_until_stripe_says_otherwise(
         assert [comparison.drift_requests for comparison in told] == [3]
         assert Reconciliation.objects.get(tenant=metered.tenant).drifting_since == first.drifting_since
         send_by_hand(metered, -3)
-        reconciliation.mark(client, [metered.tenant.pk])
+        reconciler.mark(client, [metered.tenant.pk])
         compare_books()
         assert Reconciliation.objects.get(tenant=metered.tenant).drifting_since is None and len(told) == 1
     finally:
@@ -219,7 +219,7 @@ def test_while_stripe_does_not_answer_its_book_is_not_compared_and_asked_for_aga
     paid.stripe.do("fail", next=0)
     assert row.books["stripe"]["not_compared"].startswith("Stripe does not say: ") and row.drifting_since is None
     send_by_hand(metered, 1)
-    reconciliation.mark(client, [metered.tenant.pk])
+    reconciler.mark(client, [metered.tenant.pk])
     compare_books()
     assert Reconciliation.objects.get(tenant=metered.tenant).drift_requests == 1
 
