@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -23,6 +24,8 @@ from nexus.supervisor import Supervisor
 from nexus.up import build_model, finish
 
 TESTS_NEED_MB = 1000
+# Each with a gateway, a provider and a browser takes about 1.5 GB.
+MOST_PROCESSES = 4
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -33,7 +36,7 @@ class Check(NamedTuple):
 
 def checks(arguments: list[str]) -> list[Check]:
     scripts = Path(sys.executable).parent
-    pytest = Check("pytest", [sys.executable, "-m", "pytest", *(arguments or browser_arguments())])
+    pytest = Check("pytest", [sys.executable, "-m", "pytest", *(arguments or whole_suite())])
     if arguments:
         return [pytest]
     return [
@@ -44,6 +47,12 @@ def checks(arguments: list[str]) -> list[Check]:
         Check("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
         pytest,
     ]
+
+
+def whole_suite() -> list[str]:
+    """Each file by one of several processes, which have a database and a Redis of their own (tests.parallel)."""
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadfile", "--durations", "25", *browser_arguments()]
 
 
 def browser_arguments() -> list[str]:

@@ -15,8 +15,12 @@ from tests import servers
 
 
 @pytest.fixture(scope="session", autouse=True)
-def database(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """One test database for the whole run. Servers in other processes see what tests write."""
+def database(
+    django_test_environment: None,
+    django_db_modify_db_settings_parallel_suffix: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """One test database for the whole run, or each process of it. Servers in other processes see what tests write."""
     with django_db_blocker.unblock():
         databases = setup_databases(verbosity=0, interactive=False)
         yield

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -16,59 +13,17 @@ import redis
 
 from analytics.drain import Drain
 from analytics.models import UsageRecord
-from nexus.embedded import Redis, remove_sockets
 from tenants.db import schema_of
 from tests import servers
 from tests.conftest import Workspace
-
-PATIENCE_S = 30
-
-
-class OwnRedis:
-    """A Redis that may be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = Redis(folder)
-        self._server.prepare()
-        self.url = self._server.url
-        self.start()
-
-    def start(self) -> None:
-        self._server.clear_leftovers()
-        self._process = subprocess.Popen(self._server.launch().argv, stdout=subprocess.DEVNULL)
-        until(self._server.ready)
-
-    def kill(self) -> None:
-        self.send(signal.SIGKILL)
-        self._process.wait()
-
-    def send(self, signum: signal.Signals) -> None:
-        # Its launcher watches over it: both get it.
-        for child in (*_children(self._process.pid), self._process.pid):
-            os.kill(child, signum)
-
-
-def _children(pid: int) -> list[int]:
-    import psutil
-
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+from tests.own_redis import OwnRedis, until
 
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[OwnRedis]:
-    folder = tmp_path / "var"
-    (folder / "run").mkdir(parents=True)
-    own = OwnRedis(folder)
+    own = OwnRedis(tmp_path / "var")
     yield own
-    own.kill()
-    remove_sockets(folder)
+    own.close()
 
 
 def ask(url: str, workspace: Workspace, content: str, **more: str) -> httpx2.Response:
