@@ -19,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tenants.lane import OPEN_S, REFUSALS, Lane, Script, Word
+from tenants.lane import OPEN_S, Lane, Script, Word, refusal_in
 
 logger = logging.getLogger(__name__)
 
@@ -125,13 +125,7 @@ class ClusterLane:
         refusals = [await self._lane_to(node).refusal() for node in self._address.nodes]
         if any(refusals):
             return next(filter(None, refusals))
-        try:
-            await self._look()
-        except ResponseError as error:
-            return str(error) if str(error).startswith(REFUSALS) else ""
-        except (RedisConnectionError, RedisTimeoutError):
-            pass
-        return ""
+        return await refusal_in(self._look())
 
     async def aclose(self) -> None:
         if self._looking is not None:

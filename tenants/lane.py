@@ -13,7 +13,7 @@ import hashlib
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import hiredis
@@ -112,13 +112,7 @@ class Lane:
 
     async def refusal(self) -> str:
         """Why Redis, being there, will never do what we ask; empty when it will, or is away."""
-        try:
-            await self.call("PING")
-        except ResponseError as error:
-            return str(error) if str(error).startswith(REFUSALS) else ""
-        except (RedisConnectionError, RedisTimeoutError):
-            pass
-        return ""
+        return await refusal_in(self.call("PING"))
 
     async def aclose(self) -> None:
         self.hang_up()
@@ -189,6 +183,17 @@ class Lane:
         self._failures += 1
         if self._failures >= FAILURES_TO_OPEN:
             self._closed_until = time.monotonic() + OPEN_S
+
+
+async def refusal_in(asking: Awaitable[Any]) -> str:
+    """Why Redis, being there, will never do what we ask; empty when it will, or is away."""
+    try:
+        await asking
+    except ResponseError as error:
+        return str(error) if str(error).startswith(REFUSALS) else ""
+    except (RedisConnectionError, RedisTimeoutError):
+        pass
+    return ""
 
 
 def _take_note(future: asyncio.Future[Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,6 +31,7 @@ from tenants.limits import BudgetMode
 from tenants.models import ApiKey, Membership, Role, User
 from tests.alerts import deliveries, letters, make_due, raised, send_until, spend, use
 from tests.conftest import Workspace
+from tests.together import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -81,33 +81,12 @@ def test_two_who_evaluate_at_once_tell_each_threshold_once(
     workspace = make_workspace(monthly_requests=10)
     for part in parts:
         use(workspace, part)
-        at_once(2, lambda: evaluate(workspace))
+        at_once(*[lambda: evaluate(workspace)] * 2)
     reached = [percent for percent in (50, 80, 100) if sum(parts) * 10 >= percent]
     assert percents(workspace, "quota_requests") == reached
     told = [one for one in deliveries(workspace) if one.email]
     assert len({one.event_id for one in told}) == len(told) <= len(reached)
     assert not reached or max(one.event.facts["percent"] for one in told) == reached[-1]
-
-
-def at_once(count: int, act: Callable[[], Any]) -> None:
-    failures: list[BaseException] = []
-    barrier = threading.Barrier(count)
-
-    def run() -> None:
-        try:
-            barrier.wait()
-            act()
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
 
 
 def test_a_key_with_limits_of_its_own_is_told_of_by_name(alice: Workspace) -> None:

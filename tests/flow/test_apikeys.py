@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from billing import subscriptions
@@ -17,6 +16,7 @@ from billing.models import Plan, PriceOverride
 from tenants import apikeys, keys, keyspace, suspension
 from tenants.models import ApiKey, AuditEvent
 from tests.conftest import Workspace
+from tests.together import at_once
 
 PATIENCE_S = 10.0
 
@@ -103,15 +103,7 @@ def test_a_second_revocation_changes_nothing(alice: Workspace) -> None:
 
 
 def test_two_revocations_at_once_are_one(alice: Workspace) -> None:
-    def run() -> None:
-        apikeys.revoke(ApiKey.objects.get(pk=alice.api_key.pk))
-        connections.close_all()
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*[lambda: apikeys.revoke(ApiKey.objects.get(pk=alice.api_key.pk))] * 4)
     assert actions(alice).count("key.revoked") == 1
 
 

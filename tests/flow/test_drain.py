@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection, connections
+from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -26,6 +25,7 @@ from tenants import keyspace
 from tenants.db import schema_of
 from tests import usage
 from tests.conftest import Workspace
+from tests.together import at_once
 from tests.usage import COST_USD, exact_hit, miss, send, stream_of
 
 
@@ -239,20 +239,7 @@ def test_two_drains_at_once_book_each_event_once(alice: Workspace, client: redis
     events = [miss(alice, at=an_hour_ago + n) for n in range(1500)]
     # A quarter comes twice, in another order.
     send(stream, *events, *reversed(events[::4]))
-    together = threading.Barrier(2)
-
-    def work() -> None:
-        together.wait(10)
-        try:
-            drain_usage()
-        finally:
-            connections.close_all()
-
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    at_once(drain_usage, drain_usage)
     drain_usage()
     sums = sums_of(alice)
     assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (1500, 45_000, 1500 * COST_USD, 0)

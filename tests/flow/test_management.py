@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 import time
 from typing import Any
 
 import httpx2
 import pytest
-from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -18,6 +16,7 @@ from tenants.models import ApiKey
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import API_KEY, audited, call, made, provider_of, refused, route_of
+from tests.together import at_once
 
 PATHS = [
     ("GET", "/api/providers"),
@@ -71,19 +70,7 @@ def test_of_several_at_once_with_one_name_one_is_made(admin: Workspace, path: st
     if body is None:
         made(admin, "/api/providers", provider_of())
         body = route_of()
-    statuses: list[int] = []
-
-    def post() -> None:
-        try:
-            statuses.append(call(admin, "POST", path, body).status_code)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=post) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = at_once(*[lambda: call(admin, "POST", path, body).status_code] * 5)
     assert sorted(statuses) == [201, 409, 409, 409, 409]
 
 

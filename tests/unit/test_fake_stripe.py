@@ -11,20 +11,8 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.merchant import DECLINED, FAILS_LATER, VISA, Merchant, Receiver, merchant
+from tests.merchant import DECLINED, FAILS_LATER, VISA, Merchant, Receiver
 from tests.servers import ROOT
-
-
-@pytest.fixture(scope="module")
-def running_fake() -> Iterator[Merchant]:
-    with merchant() as running:
-        yield running
-
-
-@pytest.fixture
-def fake(running_fake: Merchant) -> Merchant:
-    running_fake.do("reset")
-    return running_fake
 
 
 @pytest.fixture

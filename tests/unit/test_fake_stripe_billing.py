@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import stripe
 
-from tests.merchant import DAY_S, FAILS_LATER, VISA, Merchant, merchant
-
-
-@pytest.fixture(scope="module")
-def running_fake() -> Iterator[Merchant]:
-    with merchant() as running:
-        yield running
+from tests.merchant import DAY_S, FAILS_LATER, VISA, Merchant
 
 
 @pytest.fixture
-def fake(running_fake: Merchant) -> Merchant:
-    running_fake.do("reset")
+def fake(fake: Merchant) -> Merchant:
     # A 15th of January, in no leap year: the first period has 31 days, the second 28.
     year = dt.datetime.now(dt.UTC).year + 1
     start = dt.datetime(year + (year % 4 == 0), 1, 15, 12, tzinfo=dt.UTC)
-    running_fake.do("advance", to=int(start.timestamp()))
-    return running_fake
+    fake.do("advance", to=int(start.timestamp()))
+    return fake
 
 
 def lines_of(invoice: Any) -> list[tuple[int, int]]:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 import stripe
 
-from tests.merchant import DECLINED, FAILS_LATER, VISA, Merchant, merchant
+from tests.merchant import DECLINED, FAILS_LATER, VISA, Merchant
 
 RETURN = "https://shop.example/billing"
-
-
-@pytest.fixture(scope="module")
-def running_fake() -> Iterator[Merchant]:
-    with merchant() as running:
-        yield running
-
-
-@pytest.fixture
-def fake(running_fake: Merchant) -> Merchant:
-    running_fake.do("reset")
-    return running_fake
 
 
 def press(url: str, **filled: str) -> httpx2.Response:
