@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 
 from billing import pace
-from tenants.middleware import WorkspaceRequest
-from tenants.models import Membership, Role, Tenant
+from tenants.access import allowed, membership_of
+from tenants.models import Tenant
 from tenants.pace import TooOften
-
-MAY_CHANGE = frozenset({Role.OWNER, Role.ADMIN, Role.FINANCE})
+from tenants.roles import Action
 
 View = Callable[..., HttpResponse]
 
 
-def membership_of(request: HttpRequest) -> Membership:
-    return cast(WorkspaceRequest, request).membership
-
-
-def for_payers(view: View) -> View:
-    """Others read why not. The view gets the tenant instead of its slug."""
+def for_payers(view: View) -> Callable[..., HttpResponseBase]:
+    """The view gets the tenant instead of its slug."""
 
     @functools.wraps(view)
-    def checked(request: HttpRequest, slug: str) -> HttpResponse:
-        membership = membership_of(request)
-        if membership.role not in MAY_CHANGE:
-            return render(
-                request, "billing/refused.html", {"membership": membership, "tenant": membership.tenant}, status=403
-            )
-        return view(request, membership.tenant)
+    def paying(request: HttpRequest, slug: str) -> HttpResponseBase:
+        return view(request, membership_of(request).tenant)
 
-    return never_cache(checked)
+    return allowed(Action.BILLING)(paying)
 
 
 def paced(view: View) -> View:

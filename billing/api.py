@@ -34,6 +34,7 @@ from billing.stripe import catalog, changes, checkout, invoices, portal
 from billing.stripe.errors import BillingError
 from tenants.authentication import MayManage
 from tenants.management_views import ManagementView, listed, read
+from tenants.roles import Action
 
 
 class MayManageOrLook(MayManage):
@@ -42,6 +43,7 @@ class MayManageOrLook(MayManage):
 
 
 class BillingView(ManagementView):
+    action = Action.BILLING
     permission_classes: tuple[type[BasePermission], ...] = (MayManageOrLook,)
 
     def check_throttles(self, request: Request) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from billing import agreement, budgets, figures, offers, usage
-from billing.access import MAY_CHANGE, for_payers, membership_of, paced
+from billing.access import for_payers, paced
 from billing.forms import BudgetForm
 from billing.models import FREE, Plan, Subscription
 from billing.notices import notices
@@ -23,9 +23,11 @@ from billing.periods import period_at
 from billing.stripe import changes, checkout, configuration, invoices, portal, state
 from billing.stripe.errors import BillingError
 from billing.stripe.reading import PAYING
-from tenants import addresses
+from tenants import addresses, roles
+from tenants.access import membership_of
 from tenants.audit import By
 from tenants.models import Tenant, User
+from tenants.roles import Action
 
 WHEN = {"now", "period_end"}
 INVOICES = 12
@@ -68,7 +70,7 @@ def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int 
     period = period_at(subscription.anchor_at, now)
     used = usage.of(tenant, period, now.date())
     limits_of = _limits_of(subscription)
-    may_change = membership.role in MAY_CHANGE
+    may_change = roles.may(membership.role, Action.BILLING)
     context = {
         "tenant": tenant,
         "membership": membership,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from celery.schedules import crontab
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway.cache.embedding import choose
@@ -115,9 +116,12 @@ if STRIPE_SECRET_KEY and not re.fullmatch(r"(sk|rk)_(test|live)_[a-zA-Z0-9]{24,}
     )
 STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
 STRIPE_API_BASE = env.text("STRIPE_API_BASE", "https://api.stripe.com", "Where Stripe's API is; another for tests.")
-if STRIPE_API_BASE != "https://api.stripe.com":
+_STRIPE_IS_REAL = STRIPE_API_BASE == "https://api.stripe.com"
+if not _STRIPE_IS_REAL:
     # dj-stripe's name for it.
     STRIPE_API_HOST = STRIPE_API_BASE
+# Where people are sent to pay: the fake one serves its pages itself.
+STRIPE_PAGES = ["https://checkout.stripe.com", "https://billing.stripe.com"] if _STRIPE_IS_REAL else [STRIPE_API_BASE]
 STRIPE_TIMEOUT_S = env.decimal("NEXUS_STRIPE_TIMEOUT_S", 10.0, "Longest wait for one answer of Stripe's.", minimum=0.1)
 STRIPE_TAX = env.flag("NEXUS_STRIPE_TAX", False, "Let Stripe Tax work out taxes, and ask buyers for their tax ids.")
 GRACE_DAYS = env.integer("NEXUS_GRACE_DAYS", 7, "Days that a workspace keeps its plan after a payment has failed.")
@@ -207,8 +211,10 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "nexus.csp.PolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -228,6 +234,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "tenants.navigation.workspace",
             ]
         },
     }
@@ -284,6 +291,9 @@ LOGIN_REDIRECT_URL = "workspaces"
 LOGOUT_REDIRECT_URL = "landing"
 
 LANGUAGE_CODE = "en"
+# Those with a catalogue in locale/; `makemessages -l de` begins another one.
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -298,6 +308,17 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+# No inline script or style anywhere but in the operators' admin (nexus.csp). A form may lead on to Stripe's pages.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF, *STRIPE_PAGES],
+    }
+}
 _HTTPS = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True

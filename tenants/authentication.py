@@ -12,20 +12,16 @@ from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from tenants import keys
+from tenants import keys, roles
 from tenants.models import ApiKey, Tenant
+from tenants.roles import ADMIN_SCOPE, Action
 
-ADMIN, OPERATOR = "admin", "operator"
-# What keys may be given by API; “operator” is given in the operators' admin only.
-GRANTED = frozenset({ADMIN})
-NEEDS_ADMIN = (
-    "This API key may not manage the workspace: it lacks the scope “admin”. Send one that has it: that of a workspace"
-    " registered with “admin”: true, or one to which the gateway's operator has given the scope."
-)
+# Given in the operators' admin only.
+OPERATOR = "operator"
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -60,12 +56,23 @@ def _invalid() -> AuthenticationFailed:
     return AuthenticationFailed("This API key is not valid: it is unknown, expired or revoked.", "invalid_api_key")
 
 
+def lacks(action: Action) -> str:
+    """What to tell a key without the scope."""
+    return (
+        f"This API key may not do this: it lacks the scope “{action.value}”. Send one that has it, or “{ADMIN_SCOPE}”,"
+        " which is all of them. Members make such keys on the workspace's page “Keys”."
+    )
+
+
 class MayManage(BasePermission):
-    message = NEEDS_ADMIN
+    """The view's `action`; to read, its `to_read`, where it has one."""
+
     code = "forbidden"
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return ADMIN in request.auth.scopes
+        action: Action = view.to_read if request.method in SAFE_METHODS and view.to_read else view.action
+        self.message = lacks(action)
+        return roles.does(request.auth.scopes, action)
 
 
 class MayOperate(BasePermission):

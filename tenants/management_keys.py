@@ -16,16 +16,19 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants import apikeys
-from tenants.authentication import ADMIN, GRANTED, OPERATOR
+from tenants import apikeys, roles
+from tenants.authentication import OPERATOR
 from tenants.bodies import Body
 from tenants.limits import BUDGET_FIELDS, COUNT_FIELDS, LARGEST, LARGEST_USD, BudgetMode
 from tenants.management_views import Conflict, ManagementView, missing, printable, read
 from tenants.models import ApiKey, Tenant
 from tenants.paging import Order, PageQuery
+from tenants.roles import ADMIN_SCOPE, SCOPES, Action
 
 MAX_KEYS, MAX_MODELS = 1_000, 500
 MAX_OVERLAP_S = 30 * 86400
+# What a key may be given here; “operator” is given in the operators' admin only.
+GRANTED = SCOPES | {ADMIN_SCOPE}
 # Columns of four bytes end sooner.
 _LARGEST = {"PositiveIntegerField": 2**31 - 1, "PositiveBigIntegerField": LARGEST}
 _ORDER = Order("api-keys", ["id"], descending=True)
@@ -49,7 +52,7 @@ class KeyBody(Body):
         child=serializers.CharField(max_length=32),
         max_length=8,
         required=False,
-        help_text="Empty: for apps. “admin”: may manage the workspace.",
+        help_text="Empty: for apps. “admin”: may manage the workspace; others (docs/roles.md): a part of that.",
     )
     allowed_models = serializers.ListField(
         child=serializers.CharField(max_length=120, validators=[printable]),
@@ -121,6 +124,8 @@ def shown(key: ApiKey) -> dict[str, Any]:
 class KeysView(ManagementView):
     """The workspace's API keys."""
 
+    action = Action.KEYS
+
     @extend_schema(operation_id="list_api_keys", parameters=[KeysQuery], responses=KeysSerializer)
     def get(self, request: Request) -> Response:
         query = read(KeysQuery(data=request.query_params.dict()))
@@ -140,6 +145,8 @@ class KeysView(ManagementView):
 
 class KeyView(ManagementView):
     """One key, by its id."""
+
+    action = Action.KEYS
 
     @extend_schema(operation_id="read_api_key", responses=KeySerializer)
     def get(self, request: Request, id: str) -> Response:
@@ -182,6 +189,8 @@ class KeyView(ManagementView):
 
 class RotateKeyView(ManagementView):
     """A new key with the same rights; the old one goes on for a while."""
+
+    action = Action.KEYS
 
     @extend_schema(operation_id="rotate_api_key", request=RotateBody, responses={201: IssuedKeySerializer})
     def post(self, request: Request, id: str) -> Response:
@@ -231,19 +240,25 @@ def _check_scopes(asking: ApiKey, scopes: list[str]) -> None:
         raise PermissionDenied("The scope “operator” is given in the operators' admin only.", "forbidden")
     for at, scope in enumerate(scopes):
         if scope not in GRANTED:
-            raise ValidationError({"scopes": {at: [f"There is no scope “{scope}”. There are: {', '.join(GRANTED)}."]}})
-        if scope not in asking.scopes:
+            known = ", ".join(sorted(GRANTED))
+            raise ValidationError({"scopes": {at: [f"There is no scope “{scope}”. There are: {known}."]}})
+        if not _holds(asking, scope):
             raise PermissionDenied(f"This API key cannot give the scope “{scope}”, which it has not.", "forbidden")
 
 
 def _check_power(asking: ApiKey, key: ApiKey) -> None:
     """Whoever rotates a key has its scopes. Raises PermissionDenied."""
-    if not set(key.scopes) <= set(asking.scopes):
+    if not all(_holds(asking, scope) for scope in key.scopes):
         raise PermissionDenied("That key has a scope that this one has not.", "forbidden")
 
 
+def _holds(asking: ApiKey, scope: str) -> bool:
+    return scope in asking.scopes or (ADMIN_SCOPE in asking.scopes and scope in GRANTED)
+
+
 def _locks_out(values: dict[str, Any]) -> bool:
-    return values.get("expires_at") is not None or ADMIN not in values.get("scopes", [ADMIN])
+    gives_up = "scopes" in values and not roles.does(values["scopes"], Action.KEYS)
+    return values.get("expires_at") is not None or gives_up
 
 
 def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, missing, read
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.paging import Order, PageQuery
+from tenants.roles import Action
 
 MAX_MEMBERS = 1_000
 _ORDER = Order("users", ["id"])
@@ -60,6 +61,8 @@ def shown(member: Membership) -> dict[str, Any]:
 class UsersView(ManagementView):
     """The workspace's members."""
 
+    action = Action.TEAM
+
     @extend_schema(operation_id="list_users", parameters=[PageQuery], responses=MembersSerializer)
     def get(self, request: Request) -> Response:
         query = read(PageQuery(data=request.query_params.dict()))
@@ -89,6 +92,8 @@ class UsersView(ManagementView):
 
 class UserView(ManagementView):
     """One member, by the person's id."""
+
+    action = Action.TEAM
 
     @extend_schema(operation_id="read_user", responses=MemberSerializer)
     def get(self, request: Request, id: int) -> Response:

@@ -18,6 +18,7 @@ from tenants.authentication import KeyAuthentication, MayManage
 from tenants.bodies import JsonParser
 from tenants.db import schema_of
 from tenants.models import ApiKey, Tenant
+from tenants.roles import Action
 
 
 class Conflict(APIException):
@@ -31,6 +32,10 @@ class Unavailable(APIException):
 
 
 class ManagementView(APIView):
+    """`action` is what a key must have the scope for; `to_read`, if it is another one, what suffices to look."""
+
+    action: Action
+    to_read: Action | None = None
     authentication_classes = (KeyAuthentication,)
     permission_classes: tuple[type[BasePermission], ...] = (MayManage,)
     parser_classes: tuple[type[JsonParser], ...] = (JsonParser,)

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from tenants import apikeys, provisioning
 from tenants.apikeys import Issued
 from tenants.models import Tenant, User
+from tenants.roles import ADMIN_SCOPE
 
 
 class EmailTaken(ValueError):
@@ -43,5 +44,5 @@ def register(
             raise EmailTaken(f"There is an account for {email} already. Log in to create another key.") from None
         workspace = name.strip() or email.partition("@")[0]
         tenant = provisioning.create_tenant(name=workspace[:120], email=email, owner=user, ip=ip)
-        issued = apikeys.issue(tenant, created_by=user, scopes=["admin"] if admin else [], ip=ip)
+        issued = apikeys.issue(tenant, created_by=user, scopes=[ADMIN_SCOPE] if admin else [], ip=ip)
     return Registered(user, tenant, issued)

@@ -67,6 +67,20 @@ def mallory(make_workspace: Callable[..., Workspace]) -> Workspace:
     return make_workspace()
 
 
+@pytest.fixture
+def make_member() -> Callable[[Workspace, str], Any]:
+    """`make_member(alice, "finance")`: a user with PASSWORD and that role there."""
+
+    def make(workspace: Workspace, role: str) -> Any:
+        from tenants.models import Membership, User
+
+        user = User.objects.create_user(f"{role}-{uuid.uuid4().hex[:12]}@example.com", PASSWORD)
+        Membership.objects.create(user=user, tenant=workspace.tenant, role=role)
+        return user
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def server(database: None) -> Iterator[str]:
     """The URL of a running gateway."""

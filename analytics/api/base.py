@@ -11,22 +11,25 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-from tenants.authentication import ADMIN
+from tenants import roles
 from tenants.management_views import ManagementView
 from tenants.models import ApiKey
+from tenants.roles import Action
 
 MONEY_DIGITS = 10
 
 
 class OwnView(ManagementView):
-    """For any valid key. One without the scope “admin” sees what was asked with it alone, any other the workspace."""
+    """For any valid key. One without the scope “figures” sees what was asked with it alone, any other the workspace."""
+
+    action = Action.FIGURES
 
     permission_classes: tuple[type[BasePermission], ...] = ()
 
     @property
     def own_key_id(self) -> int | None:
         """Whose requests it may see; None: those of all keys."""
-        return None if ADMIN in self.key.scopes else self.key.pk
+        return None if roles.does(self.key.scopes, Action.FIGURES) else self.key.pk
 
 
 class AnyAnswer(BaseContentNegotiation):

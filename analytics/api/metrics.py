@@ -13,6 +13,7 @@ from analytics import overview
 from analytics.api.base import money
 from analytics.api.ranges import Range, RangeQuery, range_of
 from tenants.management_views import ManagementView, read
+from tenants.roles import Action
 
 
 class EndpointSerializer(serializers.Serializer[Any]):
@@ -67,6 +68,8 @@ def _rounded(milliseconds: float | None) -> float | None:
 
 class MetricsView(ManagementView):
     """How the workspace's gateway did."""
+
+    action = Action.FIGURES
 
     @extend_schema(operation_id="workspace_metrics", parameters=[RangeQuery], responses=MetricsSerializer)
     def get(self, request: Request) -> Response:

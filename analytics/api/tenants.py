@@ -20,11 +20,12 @@ from rest_framework.response import Response
 from billing import subscriptions
 from billing.models import Plan
 from tenants import apikeys, audit, deletion, provisioning, suspension
-from tenants.authentication import ADMIN, MayOperate
+from tenants.authentication import MayOperate
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, Unavailable, missing, printable, read
 from tenants.models import Tenant, User
 from tenants.paging import Order, PageQuery
+from tenants.roles import ADMIN_SCOPE
 
 _ORDER = Order("tenants", ["id"], descending=True)
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -146,7 +147,7 @@ class TenantsView(OperatorView):
                 if "plan" in body or "overrides" in body:
                     plan = body.get("plan", tenant.subscription.plan_id)
                     subscriptions.change_plan(tenant, plan, overrides=body.get("overrides"), **by)
-                issued = apikeys.issue(tenant, name="owner", created_by=owner, scopes=[ADMIN], **by)
+                issued = apikeys.issue(tenant, name="owner", created_by=owner, scopes=[ADMIN_SCOPE], **by)
         except provisioning.SlugTaken as error:
             raise Conflict(str(error), "name_taken") from error
         return Response({**shown(self.find(tenant.pk)), "api_key": issued.text}, status=201)

@@ -29,6 +29,7 @@ from tenants.bodies import Body
 from tenants.db import schema_of
 from tenants.management_views import ManagementView, Unavailable, missing, read
 from tenants.models import Tenant
+from tenants.roles import Action
 
 SHOWN_CHARACTERS = 500
 _CURSOR_SALT = "gateway.cache.entries"
@@ -110,6 +111,9 @@ def chosen(query: dict[str, Any]) -> Q:
 class EntriesView(ManagementView):
     """The kept answers, a page at a time."""
 
+    action = Action.CACHE
+    to_read = Action.CONTENT
+
     @extend_schema(operation_id="list_cache_entries", parameters=[EntriesQuery], responses=EntriesSerializer)
     def get(self, request: Request) -> Response:
         query = read(EntriesQuery(data=request.query_params.dict()))
@@ -150,6 +154,9 @@ def _read_cursor(text: str, order: str) -> tuple[Any, uuid.UUID]:
 class EntryView(ManagementView):
     """One kept answer. GET /v1/cache/{id} shows it."""
 
+    action = Action.CACHE
+    to_read = Action.CONTENT
+
     @extend_schema(operation_id="delete_cache_entry", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
         """Also one that is pinned."""
@@ -162,6 +169,8 @@ class EntryView(ManagementView):
 
 class PinView(ManagementView):
     """A pinned answer never expires, and is not replaced by a newer one."""
+
+    action = Action.CACHE
 
     @extend_schema(operation_id="pin_cache_entry", request=None, responses=EntrySerializer)
     def post(self, request: Request, id: str) -> Response:
@@ -176,6 +185,8 @@ class PinView(ManagementView):
 
 class UnpinView(ManagementView):
     """The answer gets an end again, as if it came now."""
+
+    action = Action.CACHE
 
     @extend_schema(operation_id="unpin_cache_entry", request=None, responses=EntrySerializer)
     def post(self, request: Request, id: str) -> Response:

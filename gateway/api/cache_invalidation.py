@@ -29,6 +29,7 @@ from gateway.models import CacheEntry
 from tenants.bodies import Body, Number
 from tenants.db import schema_of
 from tenants.management_views import ManagementView, Unavailable, read
+from tenants.roles import Action
 
 SAMPLES = 20
 TOKEN_S = 600
@@ -91,6 +92,8 @@ class InvalidationSerializer(serializers.Serializer[Any]):
 
 class InvalidationView(ManagementView):
     """Takes kept answers away. Pinned ones stay unless `pinned` says otherwise."""
+
+    action = Action.CACHE
 
     @extend_schema(operation_id="invalidate_cache", request=InvalidationBody, responses=InvalidationSerializer)
     def post(self, request: Request) -> Response:

@@ -20,6 +20,7 @@ from gateway.models import CacheSettings, CacheTuning, Verdict
 from tenants.bodies import Body
 from tenants.management_views import ManagementView, read
 from tenants.models import Tenant
+from tenants.roles import Action
 
 SHADOW_DAYS = 30
 
@@ -93,6 +94,8 @@ class PolicySerializer(serializers.Serializer[Any]):
 
 
 class PolicyView(ManagementView):
+    action = Action.CACHE
+
     @extend_schema(operation_id="read_cache_policy", responses=PolicySerializer)
     def get(self, request: Request) -> Response:
         """What the verdicts on cached answers say, and what has followed from it."""
@@ -101,6 +104,8 @@ class PolicyView(ManagementView):
 
 
 class PolicyResetView(ManagementView):
+    action = Action.CACHE
+
     @extend_schema(operation_id="reset_cache_policy", request=None, responses=PolicySerializer)
     def post(self, request: Request) -> Response:
         """Verdicts until now do not count any more; the workspace's own threshold holds."""

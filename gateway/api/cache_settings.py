@@ -18,6 +18,7 @@ from gateway.errors import ModelNotFound
 from gateway.models import CacheSettings
 from tenants.bodies import Body, Number
 from tenants.management_views import ManagementView, printable, read
+from tenants.roles import Action
 
 # Below, similarity says nothing.
 MIN_THRESHOLD = 0.5
@@ -97,6 +98,8 @@ def shown(row: CacheSettings) -> dict[str, Any]:
 
 class CacheSettingsView(ManagementView):
     """What the cache may do for all requests that do not ask for less."""
+
+    action = Action.CACHE
 
     @extend_schema(operation_id="read_cache_settings", responses=CacheSettingsBody)
     def get(self, request: Request) -> Response:

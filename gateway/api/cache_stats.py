@@ -23,6 +23,7 @@ from gateway.api.cache_entries import SHOWN_CHARACTERS, EntrySerializer, listing
 from gateway.models import CacheEntry
 from tenants.bodies import Body
 from tenants.management_views import ManagementView, read
+from tenants.roles import Action
 
 MAX_DAYS, TOP, GROUPS = 90, 10, 50
 _SIZE = (
@@ -85,6 +86,8 @@ class StatsSerializer(serializers.Serializer[Any]):
 
 class CacheStatsView(ManagementView):
     """What the cache holds, how often it answered, and what that saved."""
+
+    action = Action.FIGURES
 
     @extend_schema(operation_id="cache_stats", parameters=[StatsQuery], responses=StatsSerializer)
     def get(self, request: Request) -> Response:

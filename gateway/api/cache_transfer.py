@@ -26,10 +26,12 @@ from gateway.cache import transfer
 from gateway.cache.entries import Entry
 from gateway.types import Reply
 from gateway.views import DataPlaneView
-from tenants.authentication import ADMIN, KEY, NEEDS_ADMIN
+from tenants import roles
+from tenants.authentication import KEY, lacks
 from tenants.bodies import Body, JsonParser, TooLarge
 from tenants.management_views import ManagementView, Unavailable
 from tenants.principal import Principal
+from tenants.roles import Action
 
 
 class JsonLinesParser(JsonParser):
@@ -68,6 +70,8 @@ _ROWS = PolymorphicProxySerializer(
 
 class CacheImportView(ManagementView):
     """Puts answers into the cache before anybody asks: questions, requests, or an export of this workspace."""
+
+    action = Action.CACHE
 
     parser_classes = (JsonLinesParser, JsonArrayParser)
 
@@ -142,8 +146,8 @@ class CacheExportView(DataPlaneView):
     async def get(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
         gateway = await runtime.current()
         principal = await admission.authenticate(gateway, headers)
-        if ADMIN not in principal.scopes:
-            raise errors.Forbidden(NEEDS_ADMIN)
+        if not roles.does(principal.scopes, Action.CONTENT):
+            raise errors.Forbidden(lacks(Action.CONTENT))
         query = checked(ExportQuery(data=request.GET.dict()))
         blocks = transfer.taken_out(gateway.pool, principal.schema, query)
         try:

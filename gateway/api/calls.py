@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from gateway.models import CallSettings
 from tenants.bodies import Body
 from tenants.management_views import ManagementView, read
+from tenants.roles import Action
 
 
 class CallSettingsBody(Body):
@@ -27,6 +28,8 @@ def shown(row: CallSettings) -> dict[str, Any]:
 
 class CallSettingsView(ManagementView):
     """What happens when a client leaves before its answer is complete."""
+
+    action = Action.ROUTES
 
     @extend_schema(operation_id="read_call_settings", responses=CallSettingsBody)
     def get(self, request: Request) -> Response:

@@ -17,6 +17,7 @@ from tenants import secretbox
 from tenants.bodies import Body, Number
 from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
 from tenants.network import PrivateAddress, check_literal
+from tenants.roles import Action
 
 MAX_PROVIDERS = 100
 # Of PositiveSmallIntegerField.
@@ -138,6 +139,9 @@ def shown(provider: Provider) -> dict[str, Any]:
 class ProvidersView(ManagementView):
     """The workspace's providers, in the order in which they are asked."""
 
+    action = Action.PROVIDERS
+    to_read = Action.ROUTES
+
     @extend_schema(operation_id="list_providers", responses=ProviderListSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
@@ -159,6 +163,9 @@ class ProvidersView(ManagementView):
 
 class ProviderView(ManagementView):
     """One provider, by its name."""
+
+    action = Action.PROVIDERS
+    to_read = Action.ROUTES
 
     @extend_schema(operation_id="read_provider", responses=ProviderBody)
     def get(self, request: Request, name: str) -> Response:

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from analytics import variants
 from tenants.bodies import Body
 from tenants.management_views import ManagementView, printable, read
+from tenants.roles import Action
 
 MAX_DAYS = 90
 
@@ -50,6 +51,8 @@ class ResultsSerializer(serializers.Serializer[Any]):
 
 class ResultsView(ManagementView):
     """Requests, errors, speed and cost of a model by A/B variant, or by who answered where there is none."""
+
+    action = Action.FIGURES
 
     @extend_schema(operation_id="routing_results", parameters=[ResultsQuery], responses=ResultsSerializer)
     def get(self, request: Request) -> Response:

@@ -16,6 +16,7 @@ from gateway.cache.rules import LONGEST_S
 from gateway.models import Provider, Route, Target
 from tenants.bodies import Body, Number
 from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
+from tenants.roles import Action
 
 MAX_ROUTES, MAX_TARGETS = 500, 20
 
@@ -100,6 +101,8 @@ def shown(route: Route) -> dict[str, Any]:
 class RoutesView(ManagementView):
     """The workspace's routes, by name."""
 
+    action = Action.ROUTES
+
     @extend_schema(operation_id="list_routes", responses=RouteListSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
@@ -120,6 +123,8 @@ class RoutesView(ManagementView):
 
 class RouteView(ManagementView):
     """One route, by the name that apps ask for."""
+
+    action = Action.ROUTES
 
     @extend_schema(operation_id="read_route", responses=RouteBody)
     def get(self, request: Request, model: str) -> Response:

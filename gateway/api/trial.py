@@ -23,9 +23,10 @@ from gateway.errors import Forbidden, GatewayError, InvalidRequest, NotFound, Pa
 from gateway.providers.openai import limit_field
 from gateway.types import Candidate, ProviderConfig, Reply
 from gateway.views import DataPlaneView, json_reply
-from tenants import keyspace
-from tenants.authentication import ADMIN, KEY, NEEDS_ADMIN
+from tenants import keyspace, roles
+from tenants.authentication import KEY, lacks
 from tenants.bodies import MAX_BYTES, Body
+from tenants.roles import Action
 
 PER_MINUTE = 10
 TIMEOUT_S = 20.0
@@ -56,8 +57,8 @@ class TrialView(DataPlaneView):
     async def post(self, request: HttpRequest, headers: dict[bytes, bytes], request_id: str) -> Reply:
         gateway = await runtime.current()
         principal = await admission.authenticate(gateway, headers)
-        if ADMIN not in principal.scopes:
-            raise Forbidden(NEEDS_ADMIN)
+        if not roles.does(principal.scopes, Action.PROVIDERS):
+            raise Forbidden(lacks(Action.PROVIDERS))
         model = _read(request.read(MAX_BYTES + 1))
         name = self.kwargs["name"]
         provider = await gateway.setups.provider(principal, name)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.db import connections
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 
@@ -18,6 +19,7 @@ WIDE = (1440, 1000)
 Visit = Callable[..., Page]
 # Desk and phone.
 WIDTHS = (1280, 390)
+SEVERE = ("serious", "critical")
 
 
 def apart(do: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -84,3 +86,12 @@ def _url(line: ConsoleMessage) -> str:
 
 def _is_refusal(answer: Response) -> bool:
     return 400 <= answer.status < 500 and answer.request.is_navigation_request()
+
+
+def accessible(page: Page) -> None:
+    """Fails on what axe-core calls serious or critical."""
+    found = Axe().run(page).response["violations"]
+    severe = [
+        (rule["id"], [node["target"] for node in rule["nodes"]][:5]) for rule in found if rule["impact"] in SEVERE
+    ]
+    assert severe == [], f"{page.url}: {severe}"

@@ -19,6 +19,7 @@ from tenants import keyspace, pace
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, missing, read
 from tenants.paging import Order, PageQuery
+from tenants.roles import Action
 
 TESTS_PER_MINUTE, REPLAYS_PER_MINUTE = 10, 60
 ORDER = Order("alert deliveries", ("created_at", "id"), descending=True)
@@ -76,6 +77,8 @@ def shown(delivery: Delivery) -> dict[str, Any]:
 class DeliveriesView(ManagementView):
     """What was posted to an endpoint, the newest first."""
 
+    action = Action.ALERTS
+
     @extend_schema(
         operation_id="list_webhook_deliveries", parameters=[DeliveriesQuery], responses=WebhookDeliveryListSerializer
     )
@@ -92,6 +95,8 @@ class DeliveriesView(ManagementView):
 class AlertTestView(ManagementView):
     """Posts a test to an endpoint, within seconds and once; GET …/deliveries says how it went."""
 
+    action = Action.ALERTS
+
     @extend_schema(operation_id="test_webhook", request=AlertTestBody, responses={202: WebhookDeliverySerializer})
     def post(self, request: Request) -> Response:
         values = read(AlertTestBody(data=request.data))
@@ -106,6 +111,8 @@ class AlertTestView(ManagementView):
 
 class ReplayView(ManagementView):
     """Posts a webhook once more, with its own id, and if need be again as often as a new one."""
+
+    action = Action.ALERTS
 
     @extend_schema(operation_id="replay_webhook_delivery", request=None, responses={202: WebhookDeliverySerializer})
     def post(self, request: Request, id: uuid.UUID) -> Response:

@@ -15,6 +15,7 @@ from analytics.alerts.kinds import KINDS, TEST, line_of, title_of
 from analytics.alerts.models import AlertEvent
 from tenants.management_views import ManagementView, missing, read
 from tenants.paging import Order, PageQuery
+from tenants.roles import Action
 
 ORDER = Order("alerts", ("at", "id"), descending=True)
 
@@ -57,6 +58,8 @@ def shown(event: AlertEvent) -> dict[str, Any]:
 class AlertsView(ManagementView):
     """The workspace's alerts, a page at a time."""
 
+    action = Action.ALERTS
+
     @extend_schema(operation_id="list_alerts", parameters=[AlertsQuery], responses=AlertListSerializer)
     def get(self, request: Request) -> Response:
         query = read(AlertsQuery(data=request.query_params.dict()))
@@ -72,6 +75,8 @@ class AlertsView(ManagementView):
 
 class AlertReadView(ManagementView):
     """Marks an alert as read."""
+
+    action = Action.ALERTS
 
     @extend_schema(operation_id="mark_alert_read", request=None, responses=AlertSerializer)
     def post(self, request: Request, id: uuid.UUID) -> Response:

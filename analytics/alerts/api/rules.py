@@ -17,6 +17,7 @@ from analytics.alerts.rules import Rule
 from tenants.bodies import Body
 from tenants.management_views import ManagementView, listed, missing, read
 from tenants.models import Role
+from tenants.roles import Action
 
 MAX_PERCENTS = 10
 
@@ -73,6 +74,8 @@ def shown(rule: Rule) -> dict[str, Any]:
 class RulesView(ManagementView):
     """Every kind of alert, with the rule that holds."""
 
+    action = Action.ALERTS
+
     @extend_schema(operation_id="list_alert_rules", responses=AlertRuleListSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
@@ -81,6 +84,8 @@ class RulesView(ManagementView):
 
 class RuleView(ManagementView):
     """The rule of one kind."""
+
+    action = Action.ALERTS
 
     @extend_schema(operation_id="read_alert_rule", responses=AlertRuleSerializer)
     def get(self, request: Request, kind: str) -> Response:

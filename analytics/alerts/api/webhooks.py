@@ -21,6 +21,7 @@ from tenants import secretbox
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
 from tenants.network import PrivateAddress, check_now, host_of
+from tenants.roles import Action
 
 MAX_ENDPOINTS = 20
 OVERLAP = dt.timedelta(hours=24)
@@ -86,6 +87,8 @@ def shown(endpoint: WebhookEndpoint) -> dict[str, Any]:
 class EndpointsView(ManagementView):
     """The workspace's endpoints, the oldest first."""
 
+    action = Action.ALERTS
+
     @extend_schema(operation_id="list_webhooks", responses=WebhookListSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
@@ -106,6 +109,8 @@ class EndpointsView(ManagementView):
 
 class EndpointView(ManagementView):
     """One endpoint."""
+
+    action = Action.ALERTS
 
     @extend_schema(operation_id="read_webhook", responses=WebhookBody)
     def get(self, request: Request, id: uuid.UUID) -> Response:
@@ -145,6 +150,8 @@ class EndpointView(ManagementView):
 
 class RotateView(ManagementView):
     """A new secret; for a day what is posted is signed with the one before, too."""
+
+    action = Action.ALERTS
 
     @extend_schema(operation_id="rotate_webhook_secret", request=None, responses=MadeWebhookSerializer)
     def post(self, request: Request, id: uuid.UUID) -> Response:

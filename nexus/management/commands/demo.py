@@ -16,6 +16,7 @@ from billing import subscriptions
 from nexus.instance import read_env_file
 from tenants import apikeys, keys, provisioning
 from tenants.models import ApiKey, Membership, Role, Tenant, User
+from tenants.roles import ADMIN_SCOPE
 
 EMAIL, SLUG = "demo@example.com", "demo"
 # Room for replays and benchmarks.
@@ -80,7 +81,7 @@ class Command(BaseCommand):
             )
             if known.exists():
                 return text
-        return apikeys.issue(tenant, name="demo", scopes=["admin"]).text
+        return apikeys.issue(tenant, name="demo", scopes=[ADMIN_SCOPE]).text
 
 
 def write_private(path: Path, values: dict[str, str]) -> None:
