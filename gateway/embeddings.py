@@ -22,7 +22,7 @@ from analytics.events import HIT_EXACT, UsageEvent
 from gateway import admission, answers, settlement
 from gateway.dialects import openai_embeddings
 from gateway.dispatch import Chunk, Upstream
-from gateway.errors import GatewayError, NotInCache, ProviderFailed, ProviderTimedOut
+from gateway.errors import GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
 from gateway.settlement import Outcome
 from gateway.types import Call, Candidate, Meta, Reply
 from tenants import keyspace
@@ -89,6 +89,8 @@ async def _settled(gateway: Gateway, call: Call, result: asyncio.Future[Embedded
         error = ProviderTimedOut(f"No complete answer within {settings.CALL_DEADLINE_S:g} s.", provider="")
     except GatewayError as failure:
         error = failure
+    except asyncio.CancelledError:
+        error = Unavailable("The gateway is shutting down; try again.", retry_after_s=1)
     except Exception:
         logger.exception("request %s failed", call.request_id)
         error = GatewayError("The gateway failed on this request; its log has the request id.")
@@ -111,11 +113,10 @@ def _booked(
     if embedded is None:
         outcome = Outcome(call.rules.fresh_outcome).failed(error or GatewayError("stopped"))
         return outcome, settlement.event_of(call, outcome, gateway.prices)
-    outcome = _outcome(call, embedded)
-    event = settlement.event_of(call, outcome, gateway.prices)
-    cost, saved = _money(gateway, call, embedded)
-    return outcome, dataclasses.replace(
-        event, billed_tokens=embedded.fresh_tokens, cost_usd=cost, saved_usd=saved, entry_id=None
+    event = settlement.event_of(call, _paid(call, embedded), gateway.prices)
+    _, saved = _money(gateway, call, embedded)
+    return _outcome(call, embedded), dataclasses.replace(
+        event, prompt_tokens=embedded.meta.prompt_tokens, saved_usd=saved, entry_id=None
     )
 
 
@@ -124,12 +125,15 @@ def _outcome(call: Call, embedded: Embedded) -> Outcome:
     return Outcome(name, embedded.meta, paid_by_platform=embedded.paid_by_platform, lost=embedded.lost)
 
 
+def _paid(call: Call, embedded: Embedded) -> Outcome:
+    """As if no other text had been asked for than those that were paid for now."""
+    return _outcome(call, embedded._replace(meta=embedded.meta._replace(prompt_tokens=embedded.fresh_tokens)))
+
+
 def _money(gateway: Gateway, call: Call, embedded: Embedded) -> tuple[Decimal | None, Decimal | None]:
     """Cost and saving in USD; None without a known price."""
-    fresh = embedded.meta._replace(prompt_tokens=embedded.fresh_tokens)
     cached = embedded.meta._replace(prompt_tokens=embedded.meta.prompt_tokens - embedded.fresh_tokens)
-    paid = _outcome(call, embedded._replace(meta=fresh))
-    cost, _ = settlement.cost_and_saving(call, paid, gateway.prices)
+    cost, _ = settlement.cost_and_saving(call, _paid(call, embedded), gateway.prices)
     return cost, settlement.cost_of(gateway.prices, cached, call.when)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import deque
 from typing import Any
 
 from billing import pricing
@@ -35,6 +36,8 @@ _OF_COMPLETION = {
     "image_tokens": "output_image",
 }
 _USAGE, _JSON = re.compile(r'"usage"\s*:\s*(?=\{)'), json.JSONDecoder()
+# An answer that says it more often at its end must not keep everybody else waiting while it is read.
+_LOOKS = 4
 _MODALITIES = {"input_audio": "audio", "image_url": "image"}
 
 
@@ -78,7 +81,7 @@ def last_in(tail: bytes) -> Usage:
     quotes one has other quotes.
     """
     text = tail.decode(errors="replace")
-    for match in reversed(list(_USAGE.finditer(text))):
+    for match in reversed(deque(_USAGE.finditer(text), maxlen=_LOOKS)):
         try:
             found, _ = _JSON.raw_decode(text, match.end())
         except (ValueError, RecursionError):

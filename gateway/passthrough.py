@@ -67,6 +67,8 @@ _SENT = frozenset({b"accept", b"content-type", b"content-length", b"openai-beta"
 _RETURNED = frozenset({"content-type", "content-disposition", "content-range", "accept-ranges", "openai-processing-ms"})
 # Where an answer tells its usage: at its end. In a file's content it tells of something else.
 _TAIL_BYTES = 64 * 1024
+# Usage records have no room for more.
+MODEL_CHARACTERS = 120
 _TELLS = frozenset({"application/json", "text/event-stream"})
 
 ReadBlock = Callable[[], Awaitable[bytes | None]]
@@ -96,7 +98,7 @@ async def answer(gateway: Gateway, principal: Principal, incoming: Incoming) -> 
     model = _model(body, principal, incoming)
     if body and (principal.allowed_models or provider.on_platform):
         # Of a name that stands twice in it, the provider might take the one that was not looked at.
-        body = orjson.dumps(openai_chat.parse_object(body))
+        body = _tidied(body)
     call = _call(gateway, principal, setup, incoming, provider, model)
     if incoming.method not in WITH_BODY:
         # To look and to delete costs nothing; of all else nobody can say beforehand what it will cost.
@@ -112,9 +114,18 @@ async def answer(gateway: Gateway, principal: Principal, incoming: Incoming) -> 
         raise
 
 
+def _tidied(body: bytes) -> bytes:
+    """Raises InvalidRequest."""
+    try:
+        return orjson.dumps(openai_chat.parse_object(body))
+    except TypeError:
+        # What can be read may be nested too deeply to be written.
+        raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
+
+
 def _provider(setup: Setup, incoming: Incoming) -> ProviderConfig:
     """Raises NotFound, Forbidden."""
-    if not _PATH.fullmatch(incoming.path) or ".." in incoming.path:
+    if not _PATH.fullmatch(incoming.path) or ".." in incoming.path or "/./" in f"/{incoming.path}/":
         raise NotFound(f"There is nothing at /v1/{incoming.path}.")
     name = incoming.headers.get(b"x-nexus-provider", b"").decode("latin-1")
     able = [one for one in setup.providers if one.kind in VENDORS and name in ("", one.name)]
@@ -146,7 +157,7 @@ async def _json_body(incoming: Incoming) -> bytes | None:
 def _model(body: bytes | None, principal: Principal, incoming: Incoming) -> str:
     """As the body names it; empty when it does not. Raises InvalidRequest, Forbidden."""
     model = openai_chat.parse_object(body).get("model") if body else None
-    if model is not None and (not isinstance(model, str) or len(model) > 120 or not model.isprintable()):
+    if model is not None and (not isinstance(model, str) or len(model) > MODEL_CHARACTERS or not model.isprintable()):
         raise InvalidRequest("`model` must be the name of a model.", param="model")
     if principal.allowed_models and incoming.method != "GET" and model not in principal.allowed_models:
         raise Forbidden(
@@ -168,7 +179,7 @@ def _call(
         dialect=Dialect,
         principal=principal,
         account=gateway.account_of(principal),
-        request=ChatRequest({}, model or incoming.path),
+        request=ChatRequest({}, model or incoming.path[:MODEL_CHARACTERS]),
         # Nothing is looked up or kept.
         rules=CacheRules(read_exact=False, read_semantic=False, write=False, semantic=False, fresh_outcome="BYPASS"),
         plan=Plan((way,), ((provider.name, model),)),

@@ -150,7 +150,9 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
             await _collect(assembler, upstream.chunks, upstream, flight)
         except asyncio.CancelledError:
             # Stopped half way: what came has been paid for.
-            outcome.meta = _meta(upstream, call, usage_of(assembler.body(), call))
+            stopped = assembler.body()
+            outcome.meta = _meta(upstream, call, usage_of(stopped, call))
+            outcome.tier = metering.tier_of(stopped)
             raise
         parsed = assembler.body()
         flight.body = orjson.dumps(parsed)

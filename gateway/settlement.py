@@ -15,6 +15,9 @@ from gateway.idempotency import KEEP_S
 from gateway.types import Call, Candidate, Meta, Usage
 from tenants import keyspace
 
+# Of a usage record's column.
+ERROR_CHARACTERS = 64
+
 
 @dataclasses.dataclass(slots=True)
 class Outcome:
@@ -61,6 +64,7 @@ class Outcome:
             provider_ms=self.provider_ms,
             first_token_ms=self.first_token_ms,
             paid_by_platform=self.paid_by_platform,
+            tier=self.tier,
             lost=self.lost,
         )
 
@@ -137,7 +141,7 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         status=outcome.status,
         stream=call.request.stream,
         coalesced=outcome.coalesced,
-        error=outcome.error,
+        error=_fit(outcome.error),
         provider=meta.provider if meta else outcome.provider,
         simulated=meta.simulated if meta else False,
         catalog=meta.catalog if meta else "",
@@ -160,6 +164,11 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         tags=list(call.tags) or None,
         paid_by_platform=outcome.paid_by_platform and not outcome.is_free,
     )
+
+
+def _fit(code: str) -> str:
+    """A provider's own may be any text; with one that its column cannot hold, the event would never be booked."""
+    return "".join(filter(str.isprintable, code[:ERROR_CHARACTERS]))
 
 
 def _details(call: Call, outcome: Outcome, book: pricing.PriceBook) -> dict[str, int] | None:

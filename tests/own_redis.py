@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -38,8 +37,9 @@ class OwnRedis:
 
     def send(self, signum: signal.Signals) -> None:
         # Its launcher watches over it: both get it.
-        for child in (*psutil.Process(self._process.pid).children(recursive=True), self._process):
-            os.kill(child.pid, signum)
+        launcher = psutil.Process(self._process.pid)
+        for process in (*launcher.children(recursive=True), launcher):
+            process.send_signal(signum)
 
     def close(self) -> None:
         self.kill()

@@ -14,6 +14,7 @@ from gateway.dialects.chat_fields import among
 from gateway.dialects.responses_answer import Answer
 from gateway.dialects.responses_input import field, messages_of, text_of, unsupported
 from gateway.errors import GatewayError, InvalidRequest
+from gateway.tags import named_in
 from gateway.types import Call, ChatRequest
 
 NAME = "openai-responses"
@@ -77,8 +78,8 @@ def parse(body: bytes) -> ChatRequest:
             raise unsupported(f"`{name}` is not possible here. {instead}", name)
     payload = {name: value for name, value in sent.items() if name not in _NOT_PASSED and value is not None}
     payload["messages"] = messages_of(sent)
-    payload |= _limits(sent) | _text(sent) | _reasoning(sent) | _tools(sent)
     _check_own(sent)
+    payload |= _limits(sent) | _text(sent) | _reasoning(sent) | _tools(sent) | _tags(sent)
     try:
         request = openai_chat.read(payload)
     except InvalidRequest as error:
@@ -106,6 +107,12 @@ def _check_own(sent: dict[str, Any]) -> None:
         raise InvalidRequest("`max_tool_calls` must be a whole number.", param="max_tool_calls")
     if not isinstance(sent.get("store"), bool | None):
         raise InvalidRequest("`store` must be true or false.", param="store")
+
+
+def _tags(sent: dict[str, Any]) -> dict[str, Any]:
+    """As a list, which goes no further than admission."""
+    tags = named_in((sent.get("metadata") or {}).get("tags", ""))
+    return {"metadata": {"tags": tags}} if tags else {}
 
 
 def _limits(sent: dict[str, Any]) -> dict[str, Any]:
