@@ -21,7 +21,7 @@ from tenants.operators import actor, button, record_edit
 AT_STRIPE = (
     "status", "stripe_customer_id", "stripe_subscription_id", "stripe_read_at", "period_start", "period_end",
     "trial_end", "trial_used_at", "grace_until", "cancel_at", "pending_plan", "pending_at", "card_brand", "card_last4",
-    "metered_since",
+    "price_usd", "metered_since",
 )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ class SubscriptionAdmin(ModelAdmin):
             {"fields": AT_STRIPE, "description": "As Stripe said when it was last asked. It has the last word."},
         ),
     )
-    actions = ("look_at_stripe",)
+    actions = ("look_at_stripe", "forget_customer")
     actions_detail = ("look_at_stripe_button",)
     look_at_stripe_button = button("look_at_stripe", "Ask Stripe now")
 
@@ -101,6 +101,15 @@ class SubscriptionAdmin(ModelAdmin):
             except BillingError as error:
                 self.message_user(request, f"{subscription.tenant}: {error}", messages.ERROR)
         self.message_user(request, f"{asked} of {chosen.count()} are what Stripe says now.")
+
+    @admin.action(description="Let go of customers that Stripe does not know", permissions=["change"])
+    def forget_customer(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
+        for subscription in chosen.select_related("tenant"):
+            try:
+                state.forget(subscription.tenant, **actor(request))
+                self.message_user(request, f"{subscription.tenant} is on Free, and may buy again.")
+            except BillingError as error:
+                self.message_user(request, f"{subscription.tenant}: {error}", messages.ERROR)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """“Change plan to …”, one for each plan."""

@@ -85,7 +85,9 @@ class SubscriptionView(BillingView):
 
 
 class ChangeView(BillingView):
-    """Another plan: now, charged or credited for the rest of the period, or when the period ends."""
+    """Another plan: now, charged or credited for the rest of the period, or when the period ends. A trial ends at once
+    with a plan that has none, or is metered.
+    """
 
     @extend_schema(request=ChangeBody, responses=SubscriptionAnswer)
     def post(self, request: Request) -> Response:
@@ -104,7 +106,9 @@ class PreviewView(BillingView):
 
 
 class CancelView(BillingView):
-    """Ends the subscription when the period ends, or now. The workspace goes on, on Free."""
+    """Ends the subscription when the period ends, or now; then nothing is paid back for the rest of the period, and
+    what was metered is invoiced. The workspace goes on, on Free.
+    """
 
     @extend_schema(request=CancelBody, responses=SubscriptionAnswer)
     def post(self, request: Request) -> Response:

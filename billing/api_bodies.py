@@ -7,10 +7,9 @@ from typing import Any
 from rest_framework import serializers
 
 from billing.models import Subscription
+from billing.stripe.changes import WHEN
 from tenants.bodies import Body
-from tenants.limits import BudgetMode
-
-WHEN = ("now", "period_end")
+from tenants.limits import LARGEST_USD, BudgetMode
 
 
 class CheckoutBody(Body):
@@ -23,12 +22,19 @@ class CheckoutAnswer(serializers.Serializer[Any]):
 
 
 class ChangeBody(Body):
-    plan = serializers.CharField(max_length=32, help_text="Code of a plan; “free” ends the subscription.")
+    plan = serializers.CharField(
+        max_length=32, help_text="Code of a plan; “free” ends the subscription, and pays nothing back."
+    )
     when = serializers.ChoiceField(choices=WHEN, default="now")
 
 
 class CancelBody(Body):
-    when = serializers.ChoiceField(choices=WHEN, default="period_end")
+    when = serializers.ChoiceField(
+        choices=WHEN,
+        default="period_end",
+        help_text="“period_end”: what is paid for stays until then. “now”: it ends at once, nothing is paid back, and"
+        " what was metered is invoiced.",
+    )
 
 
 class _LineAnswer(serializers.Serializer[Any]):
@@ -42,6 +48,7 @@ class PreviewAnswer(serializers.Serializer[Any]):
     due_now_usd = serializers.CharField(help_text="Below zero: a credit for the next invoices.")
     lines = _LineAnswer(many=True)
     monthly_usd = serializers.CharField(help_text="What a period costs from then on, without use.")
+    ends_trial = serializers.BooleanField(help_text="The trial is over at once: use is charged from then on.")
 
 
 class PortalAnswer(serializers.Serializer[Any]):
@@ -91,15 +98,23 @@ class InvoicesAnswer(serializers.Serializer[Any]):
     has_more = serializers.BooleanField()
 
 
+def _budget(help_text: str) -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        min_value=0,
+        max_value=LARGEST_USD,
+        allow_null=True,
+        default=None,
+        help_text=help_text,
+    )
+
+
 class BudgetBody(Body):
     """PUT replaces all four; what is left out is as it was in the beginning: no budget."""
 
-    daily_budget_usd = serializers.DecimalField(
-        max_digits=12, decimal_places=2, min_value=0, allow_null=True, default=None, help_text="By the UTC day."
-    )
-    monthly_budget_usd = serializers.DecimalField(
-        max_digits=12, decimal_places=2, min_value=0, allow_null=True, default=None, help_text="In a billing period."
-    )
+    daily_budget_usd = _budget("By the UTC day.")
+    monthly_budget_usd = _budget("In a billing period.")
     budget_mode = serializers.ChoiceField(choices=BudgetMode.choices, default=BudgetMode.HARD)
     unpriced = serializers.ChoiceField(choices=Subscription.Unpriced.choices, default=Subscription.Unpriced.REFUSE)
 
@@ -130,7 +145,7 @@ class SubscriptionAnswer(serializers.Serializer[Any]):
     plan = serializers.CharField()
     plan_name = serializers.CharField()
     limits_of = serializers.CharField(help_text="“free” once the grace after a failed payment is over.")
-    price_usd = serializers.CharField()
+    price_usd = serializers.CharField(help_text="A month, as it is paid: that of the plan may have changed since.")
     status = serializers.ChoiceField(choices=Subscription.Status.choices)
     pays_through_stripe = serializers.BooleanField()
     period_start = serializers.DateTimeField(allow_null=True)

@@ -64,3 +64,10 @@ def _steps(price: Any) -> Steps:
 
 def _base(price: Any) -> Decimal:
     return Decimal(0) if price is None else _steps(price)[0][1]
+
+
+def names() -> list[str]:
+    """Of all catalogs of prices."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    return [provider.id for provider in get_snapshot().providers]

@@ -47,6 +47,11 @@ class Plan(Limited):
         return self.request_usd is not None or self.passes_on_cost
 
     @property
+    def keeps_trial(self) -> bool:
+        """Whether a trial may go on with it: not with a metered plan, since what a trial uses is on no invoice."""
+        return self.trial_days > 0 and not self.is_metered
+
+    @property
     def is_sold(self) -> bool:
         """Whether Stripe has something to charge for it."""
         return self.code != FREE and (self.price_usd > 0 or self.is_metered)
@@ -99,8 +104,21 @@ class Subscription(Budgeted):
     pending_at = models.DateTimeField(null=True, blank=True)
     card_brand = models.CharField(max_length=32, blank=True, default="")
     card_last4 = models.CharField(max_length=4, blank=True, default="")
+    price_usd = models.DecimalField(
+        "price that is paid, USD a month",
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="That of the plan may have changed since. Empty: nothing is paid, or Stripe was not asked yet.",
+    )
     checkout_session_id = models.CharField(max_length=128, blank=True, default="", db_index=True)
     metered_since = models.DateTimeField(null=True, blank=True, help_text="Usage from then on is reported to Stripe.")
+
+    # Written by analytics.retention.
+    records_purged_before = models.DateTimeField(
+        null=True, blank=True, help_text="Usage records of periods that began before it may be gone."
+    )
 
     def __str__(self) -> str:
         return f"{self.tenant}: {self.plan}"
@@ -110,9 +128,15 @@ class Subscription(Budgeted):
         """Whether a subscription at Stripe decides on the plan."""
         return self.status not in {self.Status.NONE, self.Status.CANCELED}
 
-    def effective_plan_code(self, now: dt.datetime) -> str:
-        """As the data plane sees it (billing.plans)."""
-        return FREE if self.grace_until is not None and self.grace_until <= now else self.plan_id
+    @property
+    def monthly_usd(self) -> Decimal:
+        """What its plan costs this workspace, without use."""
+        return self.plan.price_usd if self.price_usd is None else self.price_usd
+
+    def effective_plan(self, now: dt.datetime) -> Plan:
+        """Whose limits apply, as the data plane sees it (billing.plans)."""
+        is_over = self.grace_until is not None and self.grace_until <= now
+        return Plan.objects.get(code=FREE) if is_over else self.plan
 
 
 def _per_mtok() -> models.DecimalField:
@@ -223,7 +247,6 @@ class MeterReport(models.Model):
     value = models.BigIntegerField()
     billable = models.BooleanField(default=True, help_text="Not: used before the plan was a metered one; never sent.")
     identifier = models.CharField(max_length=100, unique=True)
-    up_to = models.BigIntegerField(default=0, help_text="The newest ledger row that was counted.")
     created_at = models.DateTimeField(default=timezone.now)
     at = models.DateTimeField("Stripe's timestamp")
     sent_at = models.DateTimeField(null=True, blank=True)

@@ -61,7 +61,7 @@ def _ahead(subscription: Subscription) -> Iterator[Notice]:
         )
         yield Notice("info", "The plan will change.", text, "resume", f"Keep {plan}")
     elif subscription.status == Status.TRIALING and subscription.trial_end is not None:
-        price = f"{usd(subscription.plan.price_usd)} a month"
+        price = f"{usd(subscription.monthly_usd)} a month"
         if subscription.card_last4:
             text = (
                 f"On {day(subscription.trial_end)} {plan} begins to cost {price}. Cancel before, and it costs nothing."

@@ -40,7 +40,7 @@ def offers(subscription: Subscription, *, for_sale: bool) -> list[Offer]:
         Offer(
             plan.code,
             plan.name,
-            usd(plan.price_usd),
+            usd(subscription.monthly_usd if plan.code == subscription.plan_id else plan.price_usd),
             _trial(plan, subscription),
             gives(plan),
             metered(plan),
@@ -82,6 +82,9 @@ def has_trial(plan: Plan, subscription: Subscription) -> bool:
 
 
 def _trial(plan: Plan, subscription: Subscription) -> str:
+    is_other = plan.code != subscription.plan_id
+    if is_other and subscription.status == Status.TRIALING and plan.is_sold and not plan.keeps_trial:
+        return "Ends your trial"
     return f"{plan.trial_days} days free, once" if has_trial(plan, subscription) else ""
 
 
@@ -104,7 +107,7 @@ def _act(plan: Plan, subscription: Subscription) -> Act | None:
     if subscription.status in _CHANGEABLE:
         if plan.code == FREE:
             return Act("cancel", "Downgrade to Free")
-        dearer = plan.price_usd >= subscription.plan.price_usd
+        dearer = plan.price_usd >= subscription.monthly_usd
         return Act("change", f"{'Upgrade' if dearer else 'Downgrade'} to {plan.name}", dearer)
     if plan.code == FREE or (subscription.is_stripes and subscription.status != Status.INCOMPLETE):
         return None

@@ -9,10 +9,10 @@ ACTS_PER_MINUTE, LISTS_PER_MINUTE = 20, 60
 
 
 def count_act(tenant: Tenant) -> None:
-    """To buy, change, preview, cancel, resume, or open the portal. Raises TooOften."""
+    """To buy, change, preview, cancel, resume, open the portal, or come back from there. Raises TooOften."""
     pace.count(keyspace.billing_calls(tenant.pk, "act"), ACTS_PER_MINUTE, "Payments can be arranged")
 
 
 def count_list(tenant: Tenant) -> None:
-    """Raises TooOften."""
+    """In the API, and on the page. Raises TooOften."""
     pace.count(keyspace.billing_calls(tenant.pk, "list"), LISTS_PER_MINUTE, "Invoices can be listed")

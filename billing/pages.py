@@ -11,10 +11,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from billing import agreement, budgets, figures, offers, usage
+from billing import agreement, budgets, figures, offers, pace, usage
 from billing.access import for_payers, paced
 from billing.forms import BudgetForm
 from billing.models import FREE, Plan, Subscription
@@ -24,12 +23,12 @@ from billing.stripe import changes, checkout, configuration, invoices, portal, s
 from billing.stripe.errors import BillingError
 from billing.stripe.reading import PAYING
 from tenants import addresses, roles
-from tenants.access import membership_of
+from tenants.access import allowed, membership_of
 from tenants.audit import By
 from tenants.models import Tenant, User
+from tenants.pace import TooOften
 from tenants.roles import Action
 
-WHEN = {"now", "period_end"}
 INVOICES = 12
 # What the API tells programs to do, people do on the page.
 _ON_THE_PAGE = {
@@ -56,7 +55,7 @@ def _refused(request: HttpRequest, tenant: Tenant, error: BillingError) -> HttpR
     return _to_billing(tenant)
 
 
-@never_cache
+@allowed(Action.FIGURES)
 @require_GET
 def overview(request: HttpRequest, slug: str) -> HttpResponse:
     return _overview(request)
@@ -69,13 +68,13 @@ def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int 
     now = timezone.now()
     period = period_at(subscription.anchor_at, now)
     used = usage.of(tenant, period, now.date())
-    limits_of = _limits_of(subscription)
+    limits_of = subscription.effective_plan(now)
     may_change = roles.may(membership.role, Action.BILLING)
     context = {
         "tenant": tenant,
         "membership": membership,
         "subscription": subscription,
-        "price": figures.usd(subscription.plan.price_usd),
+        "price": figures.usd(subscription.monthly_usd),
         "metered": offers.metered(subscription.plan),
         "limits_of": limits_of,
         "may_change": may_change,
@@ -96,11 +95,6 @@ def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int 
     return render(request, "billing/overview.html", context, status=status)
 
 
-def _limits_of(subscription: Subscription) -> Plan:
-    code = subscription.effective_plan_code(timezone.now())
-    return subscription.plan if code == subscription.plan_id else Plan.objects.get(code=code)
-
-
 class Invoices(NamedTuple):
     """`why` they are not shown, where they are not."""
 
@@ -111,9 +105,11 @@ class Invoices(NamedTuple):
 
 def _invoices(request: HttpRequest, subscription: Subscription) -> Invoices:
     try:
+        if subscription.stripe_customer_id:
+            pace.count_list(subscription.tenant)
         after = request.GET.get("after") or None
         page = invoices.latest(subscription.tenant, limit=INVOICES, after=after, retry=False)
-    except BillingError as error:
+    except (BillingError, TooOften) as error:
         return Invoices([], why=str(error))
     return Invoices(page.invoices, page.invoices[-1].id if page.has_more else "")
 
@@ -143,37 +139,41 @@ def manage(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return _refused(request, tenant, error)
 
 
-@never_cache
+@allowed(Action.FIGURES)
 @require_GET
 def look(request: HttpRequest, slug: str) -> HttpResponse:
     """Who comes back from Stripe finds what they did there, however late its event comes."""
     tenant = membership_of(request).tenant
-    try:
-        state.refresh(tenant)
-    except BillingError as error:
-        return _refused(request, tenant, error)
+    if why := _look(tenant):
+        messages.error(request, why)
     return _to_billing(tenant)
 
 
-@never_cache
+def _look(tenant: Tenant) -> str:
+    """Why Stripe was not asked, where it was not."""
+    try:
+        pace.count_act(tenant)
+        state.refresh(tenant)
+    except (BillingError, TooOften) as error:
+        return str(error)
+    return ""
+
+
+@allowed(Action.FIGURES)
 @require_GET
 def bought(request: HttpRequest, slug: str) -> HttpResponse:
     """What a payment has unlocked, after a look at Stripe where we have not heard of it."""
     tenant = membership_of(request).tenant
-    subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
-    why = ""
-    if subscription.status not in PAYING:
-        try:
-            subscription = state.refresh(tenant)
-        except BillingError as error:
-            why = str(error)
+    subscriptions = Subscription.objects.select_related("plan").filter(tenant=tenant)
+    why = "" if subscriptions.filter(status__in=PAYING).exists() else _look(tenant)
+    subscription = subscriptions.get()
     plan = subscription.plan
     context = {
         "tenant": tenant,
         "subscription": subscription,
         "is_paid": subscription.status in PAYING,
         "why": why,
-        "price": figures.usd(plan.price_usd),
+        "price": figures.usd(subscription.monthly_usd),
         "gives": offers.gives(plan),
         "metered": offers.metered(plan),
         "base_url": f"{settings.PUBLIC_URL}/v1",
@@ -211,7 +211,7 @@ def _plan_code(given: QueryDict) -> str:
 
 def _when(request: HttpRequest, otherwise: str) -> str:
     when = request.POST.get("when", "")
-    return when if when in WHEN else otherwise
+    return when if when in changes.WHEN else otherwise
 
 
 def _preview(tenant: Tenant, code: str) -> dict[str, Any]:
@@ -223,9 +223,10 @@ def _preview(tenant: Tenant, code: str) -> dict[str, Any]:
         "tenant": tenant,
         "subscription": subscription,
         "plan": plan,
-        "is_dearer": plan.price_usd >= subscription.plan.price_usd,
+        "is_dearer": plan.price_usd >= subscription.monthly_usd,
         "due": figures.usd(abs(preview.due_now_usd)),
         "is_credit": preview.due_now_usd < 0,
+        "ends_trial": preview.ends_trial,
         "lines": [(line.description, figures.usd(line.amount_usd)) for line in preview.lines],
         "monthly": figures.usd(preview.monthly_usd),
         "gives": offers.gives(plan),

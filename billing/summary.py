@@ -19,8 +19,7 @@ def of(tenant: Tenant) -> dict[str, Any]:
     """Without a word to Stripe, so it is there when Stripe is not. Times are ISO 8601, money is text."""
     subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
     now = timezone.now()
-    code = subscription.effective_plan_code(now)
-    plan = subscription.plan if code == subscription.plan_id else Plan.objects.get(code=code)
+    plan = subscription.effective_plan(now)
     pending = (
         {"plan": subscription.pending_plan, "at": _iso(subscription.pending_at)} if subscription.pending_plan else None
     )
@@ -29,8 +28,8 @@ def of(tenant: Tenant) -> dict[str, Any]:
         "plan": subscription.plan_id,
         "plan_name": subscription.plan.name,
         # Another than `plan` once the grace after a failed payment is over.
-        "limits_of": code,
-        "price_usd": str(subscription.plan.price_usd),
+        "limits_of": plan.code,
+        "price_usd": str(subscription.monthly_usd),
         "status": subscription.status,
         "pays_through_stripe": subscription.is_stripes,
         "period_start": _iso(subscription.period_start),

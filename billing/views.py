@@ -8,8 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET
 
+from billing import pace
 from billing.stripe import checkout, state
 from billing.stripe.errors import BillingError
+from tenants.pace import TooOften
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,9 @@ def back_from_checkout(request: HttpRequest) -> HttpResponse:
     if tenant is None:
         return redirect("workspaces")
     try:
+        pace.count_act(tenant)
         state.refresh(tenant)
-    except BillingError as error:
+    except (BillingError, TooOften) as error:
         # Its event will tell the same. The next page explains.
-        logger.warning("%s came back from paying, and Stripe could not be asked: %s", tenant, error)
+        logger.warning("%s came back from paying, and Stripe was not asked: %s", tenant, error)
     return redirect("billing-bought", tenant.slug)

@@ -94,8 +94,8 @@ def web_service(environment: dict[str, str], host: str, port: int, processes: in
     return _python_service("web", program, environment, ready=lambda: answers(host, port, "/readyz"), clear=clear)
 
 
-# One may wait for receivers of alerts that hang, and one for a judge, while the third books usage.
-WORKERS = 3
+# One may wait for receivers of alerts that hang, one for a judge, and one for Stripe, while the fourth books usage.
+WORKERS = 4
 
 
 def worker_service(environment: dict[str, str], instance: Instance) -> Service:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from billing.models import FREE, MeterReport, Plan
+from billing.models import FREE, Plan
 from billing.stripe.client import Object, ask, v1
 from billing.stripe.errors import NotSynced, UnknownPlan
+from billing.stripe.owed import MODEL_COST, REQUESTS
 
-REQUESTS, MODEL_COST = MeterReport.Meter.REQUESTS.value, MeterReport.Meter.MODEL_COST.value
 METERS = {REQUESTS: "NexusGateway requests", MODEL_COST: "NexusGateway model cost, micro-USD"}
 # A micro-USD, in cents: what models cost is passed on as it is.
 MICRO_USD_CENTS = Decimal("0.0001")

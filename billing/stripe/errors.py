@@ -4,6 +4,7 @@ BillingError            its sentence is for the caller; `status` and `code` are 
 ├── NotConfigured       no key of Stripe's
 ├── NotSynced           Stripe does not have our prices
 ├── KeyRefused          Stripe does not accept the key
+├── UnknownCustomer     Stripe has not heard of a customer whom we know: the key is of another account, or another mode
 ├── Unavailable         Stripe did not answer, or failed
 ├── Refused             Stripe refused the request: `stripe_code` says why
 ├── Declined            the card was refused
@@ -39,6 +40,19 @@ class KeyRefused(BillingError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"Stripe does not accept this gateway's STRIPE_SECRET_KEY: {why}")
+
+
+class UnknownCustomer(BillingError):
+    status = 503
+    code = "stripe_customer_unknown"
+
+    def __init__(self, customer_id: str, key: str) -> None:
+        mode = next((mode for mode in ("test", "live") if f"_{mode}_" in key), "unknown")
+        super().__init__(
+            f"Stripe knows no customer {customer_id} by this gateway's STRIPE_SECRET_KEY, whose mode is {mode}. The"
+            " gateway's operator must check that the key is of the account and the mode in which the customer was made,"
+            " or let go of the customer in the admin. Nothing was changed."
+        )
 
 
 class Unavailable(BillingError):

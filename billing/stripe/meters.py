@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import time
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from billing.models import MeterReport, Subscription
 from billing.periods import Period, period_at
 from billing.stripe import owed
 from billing.stripe.client import ask, v1
-from billing.stripe.errors import BillingError, NotSynced, Refused
+from billing.stripe.errors import BillingError, Conflict, NotSynced, Refused
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 REMEMBERED = dt.timedelta(hours=23)
 # Usage of a period that is booked later than this after the period began is not looked for.
 LOOKED_BACK = dt.timedelta(days=70)
+# Stripe says that it has an event before its sums have it. Somebody waits for a page.
+COUNTED_WITHIN_S, LOOK_AGAIN_S = 5.0, 0.5
+A_MINUTE = dt.timedelta(minutes=1)
 _SAYS_DUPLICATE = "already exists with identifier"
 
 
@@ -70,6 +74,29 @@ def send(tenant: Tenant) -> None:
                 break
     if failed is not None:
         raise failed
+
+
+def wait_until_counted(tenant: Tenant) -> None:
+    """Until Stripe's sums have what was sent of this period: what they lack is not on an invoice that is made now.
+    Raises Conflict when that takes too long; BillingError.
+    """
+    subscription, now = Subscription.objects.get(tenant=tenant), timezone.now()
+    start = period_at(subscription.anchor_at, now).start
+    # Broken minutes, too: there are times of reports in both.
+    window = Period(start.replace(second=0), now.replace(second=0, microsecond=0) + A_MINUTE)
+    sent = MeterReport.objects.filter(
+        tenant=tenant, sent_at__isnull=False, at__gte=window.start, at__lt=window.end
+    ).values_list("meter")
+    until = time.monotonic() + COUNTED_WITHIN_S
+    for meter, value in sent.annotate(Sum("value")).order_by():
+        while _summary(subscription, meter, window) < value:
+            if time.monotonic() >= until:
+                raise Conflict(
+                    "usage_not_counted",
+                    "Stripe has not counted all of the latest use yet, and would not invoice it. Try again in a minute,"
+                    " or choose the end of the period.",
+                )
+            time.sleep(LOOK_AGAIN_S)
 
 
 def tenants_with_work() -> QuerySet[Tenant]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
 
-from django.db.models import Max, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
+from billing.closing import end_of
 from billing.models import LedgerEntry, MeterReport, Subscription
 from billing.periods import Period, period_at
 from tenants.models import Tenant
@@ -21,22 +20,15 @@ MICRO = 1_000_000
 LATE = dt.timedelta(minutes=30)
 
 
-class Total(NamedTuple):
-    """Of a period, in the meters' whole units, and the newest row in it."""
-
-    values: Mapping[str, int]
-    up_to: int
-
-
-def total(tenant: Tenant, period_start: dt.datetime, *, until: dt.datetime | None = None) -> Total:
-    """Of all that is booked, or was booked before `until`."""
+def total(tenant: Tenant, period_start: dt.datetime, *, until: dt.datetime | None = None) -> dict[str, int]:
+    """Of all that is booked in a period, or was booked before `until`: by meter, in its whole units."""
     entries = LedgerEntry.objects.filter(tenant=tenant, period_start=period_start)
     if until is not None:
         entries = entries.filter(created_at__lt=until)
-    sums = entries.aggregate(requests=Sum("requests"), cost_usd=Sum("platform_cost_usd"), up_to=Max("id"))
+    sums = entries.aggregate(requests=Sum("requests"), cost_usd=Sum("platform_cost_usd"))
     # Of the whole sum, so that parts of a micro-USD wait for more instead of being lost.
     micro = int((sums["cost_usd"] or Decimal(0)) * MICRO)
-    return Total({REQUESTS: sums["requests"] or 0, MODEL_COST: micro}, sums["up_to"] or 0)
+    return {REQUESTS: sums["requests"] or 0, MODEL_COST: micro}
 
 
 def write(
@@ -50,7 +42,6 @@ def write(
     tenant, period = subscription.tenant, period_of(subscription, period_start)
     reports = MeterReport.objects.filter(tenant=tenant, period_start=period_start)
     before = {row["meter"]: row["sum"] for row in reports.values("meter").annotate(sum=Sum("value")).order_by()}
-    now = total(tenant, period_start)
     MeterReport.objects.bulk_create(
         MeterReport(
             tenant=tenant,
@@ -59,10 +50,9 @@ def write(
             value=value - before.get(meter, 0),
             billable=billable,
             identifier=f"nexus-{tenant.pk}-{uuid.uuid4()}",
-            up_to=now.up_to,
             at=at or timestamp(period, timezone.now()),
         )
-        for meter, value in now.values.items()
+        for meter, value in total(tenant, period_start).items()
         if value > before.get(meter, 0)
     )
 
@@ -80,9 +70,8 @@ def finish(subscription: Subscription, period_end: dt.datetime) -> None:
 
 
 def period_of(subscription: Subscription, start: dt.datetime) -> Period:
-    """The period that began at `start`, also under an earlier anchor."""
-    period = period_at(subscription.anchor_at, start)
-    return period if period.start == start else period_at(start, start)
+    """The period that began at `start`, also under an earlier anchor: the same that is closed and compared."""
+    return Period(start, end_of(subscription.anchor_at, start))
 
 
 def timestamp(period: Period, now: dt.datetime) -> dt.datetime:

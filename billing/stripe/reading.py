@@ -7,9 +7,11 @@ import datetime as dt
 import logging
 from decimal import Decimal
 
+from django.conf import settings
+
 from billing.models import Subscription
 from billing.stripe.client import Object, ask, cents, id_of, moment, v1
-from billing.stripe.errors import Refused
+from billing.stripe.errors import Refused, UnknownCustomer
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Facts:
     subscription_id: str = ""
     plan_code: str | None = None
     metered: bool = False
+    # A month, without use, taxes and discounts, while it is paid for.
+    price_usd: Decimal | None = None
     anchor_at: dt.datetime | None = None
     period_start: dt.datetime | None = None
     period_end: dt.datetime | None = None
@@ -72,7 +76,9 @@ class Facts:
 
 
 def read(customer_id: str) -> Facts | None:
-    """None: Stripe has no such customer any more. Raises BillingError."""
+    """None: the customer was deleted at Stripe. One of whom Stripe never heard is another matter: with a key of another
+    account, or of the other mode, it has heard of none. Raises BillingError.
+    """
     asked = {"customer": customer_id, "status": "all", "limit": 100, "expand": EXPAND}
     try:
         found = facts(ask(v1().subscriptions.list, asked)["data"])
@@ -82,7 +88,7 @@ def read(customer_id: str) -> Facts | None:
         return found
     except Refused as error:
         if error.stripe_code == "resource_missing":
-            return None
+            raise UnknownCustomer(customer_id, settings.STRIPE_SECRET_KEY) from error
         raise
 
 
@@ -107,7 +113,8 @@ def _facts(raw: Object) -> Facts:
         status=status,
         subscription_id=raw["id"],
         plan_code=_plan_of(items),
-        metered=any(item["price"]["recurring"].get("meter") for item in items),
+        metered=any(map(_is_metered, items)),
+        price_usd=_price(items) if status in PAYING else None,
         # A trial's periods begin with it; paid ones on the day that Stripe bills.
         anchor_at=start if status is Status.TRIALING else moment(raw["billing_cycle_anchor"]),
         period_start=start,
@@ -122,9 +129,19 @@ def _facts(raw: Object) -> Facts:
     )
 
 
+def _is_metered(item: Object) -> bool:
+    return bool(item["price"]["recurring"].get("meter"))
+
+
+def _price(items: list[Object]) -> Decimal:
+    fixed = [item for item in items if not _is_metered(item)]
+    in_cents = (Decimal(item["price"]["unit_amount_decimal"] or 0) * item.get("quantity", 1) for item in fixed)
+    return round(sum(in_cents, Decimal(0)) / 100, 2)
+
+
 def _plan_of(items: list[Object]) -> str | None:
     """The price says it, that of the monthly sum first: a price that was archived keeps its metadata."""
-    for item in sorted(items, key=lambda item: bool(item["price"]["recurring"].get("meter"))):
+    for item in sorted(items, key=_is_metered):
         if code := item["price"]["metadata"].get("plan"):
             return str(code)
     return None
@@ -135,16 +152,20 @@ def _pending(raw: Object) -> Object:
     schedule = raw["schedule"]
     if not schedule or schedule["status"] not in {"active", "not_started"}:
         return {}
-    current = (schedule["current_phase"] or {}).get("start_date", 0)
-    later = [phase for phase in schedule["phases"] if phase["start_date"] > current]
+    later = later_phases(schedule)
     if not later or not (plan := (later[0]["metadata"] or {}).get("plan")):
         return {}
     return {"pending_plan": plan, "pending_at": moment(later[0]["start_date"])}
 
 
+def later_phases(schedule: Object) -> list[Object]:
+    current = (schedule["current_phase"] or {}).get("start_date", 0)
+    return [phase for phase in schedule["phases"] if phase["start_date"] > current]
+
+
 def _card(raw: Object) -> Object:
-    settings = raw["customer"].get("invoice_settings") if isinstance(raw["customer"], dict) else None
-    method = raw["default_payment_method"] or (settings or {}).get("default_payment_method")
+    of_customer = raw["customer"].get("invoice_settings") if isinstance(raw["customer"], dict) else None
+    method = raw["default_payment_method"] or (of_customer or {}).get("default_payment_method")
     card = method.get("card") if isinstance(method, dict) else None
     return {"card_brand": card["brand"], "card_last4": card["last4"]} if card else {}
 

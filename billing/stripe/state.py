@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from typing import Unpack
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -16,7 +17,10 @@ from django.utils import timezone
 from billing import signals, subscriptions
 from billing.models import FREE, Plan, Subscription
 from billing.stripe import owed, reading
+from billing.stripe.errors import Conflict, UnknownCustomer
 from billing.stripe.reading import PAYING, Facts
+from tenants import audit
+from tenants.audit import By
 from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
@@ -26,7 +30,7 @@ Status = Subscription.Status
 TRIAL_NOTICE = dt.timedelta(days=3)
 _COPIED = (
     "status", "period_start", "period_end", "trial_end", "cancel_at", "pending_plan", "pending_at", "card_brand",
-    "card_last4",
+    "card_last4", "price_usd",
 )  # fmt: skip
 
 
@@ -50,11 +54,34 @@ def look(subscription: Subscription) -> Facts:
     began_at = database_now()
     facts = reading.read(subscription.stripe_customer_id)
     if facts is None:
-        logger.error("%s: Stripe has no customer %s any more", subscription.tenant, subscription.stripe_customer_id)
+        logger.error("%s: customer %s was deleted at Stripe", subscription.tenant, subscription.stripe_customer_id)
         subscription.stripe_customer_id, facts = None, _gone(subscription)
     subscription.stripe_read_at = began_at
     _apply(subscription, facts)
     return facts
+
+
+def forget(tenant: Tenant, **by: Unpack[By]) -> Subscription:
+    """Lets go of a customer of whom Stripe has not heard, as after the change from a test key to a live one: the
+    workspace falls to Free, and may buy again. Raises Conflict where Stripe knows the customer; BillingError.
+    """
+    with transaction.atomic():
+        subscription = subscriptions.locked(tenant)
+        customer = subscription.stripe_customer_id
+        if not customer or _is_known(customer):
+            raise Conflict("customer_known", f"Stripe knows the customer of {tenant}, or there is none.")
+        subscription.stripe_customer_id, subscription.stripe_read_at = None, database_now()
+        _apply(subscription, _gone(subscription))
+        audit.record("customer.forgotten", tenant=tenant, target=tenant.slug, before={"customer": customer}, **by)
+    return subscription
+
+
+def _is_known(customer: str) -> bool:
+    try:
+        reading.read(customer)
+    except UnknownCustomer:
+        return False
+    return True
 
 
 def database_now() -> dt.datetime:

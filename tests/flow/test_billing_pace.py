@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
+from django.test import Client
+
+from billing.models import Subscription
 from billing.pace import ACTS_PER_MINUTE, LISTS_PER_MINUTE
 from tests.conftest import Workspace
 from tests.management import call, manages
+from tests.paying import KEY
 from tests.sockets import session_of
 
 ACTS: list[tuple[str, Any]] = [
@@ -54,6 +59,31 @@ def test_invoices_have_a_pace_of_their_own(buyer: Workspace) -> None:
     refused = call(buyer, "GET", "/api/billing/invoices")
     assert refused.status_code == 429 and 0 < int(refused.headers["Retry-After"]) <= 60
     assert call(buyer, "POST", "/api/billing/portal").status_code == 503
+
+
+def test_pages_that_ask_stripe_to_be_read_have_a_pace_too(buyer: Workspace, settings: Any) -> None:
+    """They say so kindly, and show the rest."""
+    settings.STRIPE_SECRET_KEY = KEY
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    found = Subscription.objects.filter(tenant=buyer.tenant)
+    client, page = session_of(buyer.owner), f"/t/{buyer.tenant.slug}/billing/"
+    session = f"cs_test_{uuid.uuid4().hex}"
+    # Nobody is asked for who is no customer.
+    for _ in range(ACTS_PER_MINUTE):
+        assert client.get(f"{page}look").status_code == 302
+    told = client.get(f"{page}look", follow=True)
+    assert told.status_code == 200 and "20 times a minute. Try again in" in told.content.decode()
+    told = client.get(f"{page}bought")
+    assert told.status_code == 200 and "20 times a minute. Try again in" in told.content.decode()
+    found.update(stripe_customer_id=f"cus_{uuid.uuid4().hex}", checkout_session_id=session)
+    # Stripe, which is not there, is not asked.
+    back = Client().get("/billing/return", {"session_id": session})
+    assert back.status_code == 302 and back["Location"].endswith("/bought")
+    for _ in range(LISTS_PER_MINUTE):
+        assert call(buyer, "GET", "/api/billing/invoices?after=nobodys").status_code == 400
+    told = client.get(page)
+    words = " ".join(told.content.decode().split())
+    assert told.status_code == 200 and "Invoices can be listed 60 times a minute. Try again in" in words
 
 
 def test_who_may_not_act_uses_up_nothing(alice: Workspace) -> None:

@@ -202,6 +202,15 @@ def test_a_plan_that_people_cannot_choose_is_not_offered(for_sale: None, alice: 
         Plan.objects.filter(code="house-only").delete()
 
 
+def test_what_an_act_ends_is_said_before_it(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer, trial=True)
+    assert "Ends your trial" in page_of(buyer)
+    change = page_of(buyer, "change?plan=scale")
+    assert "you will be charged <strong>$249.00 today" in change and "Your trial ends with it." in change
+    cancel = page_of(buyer, "cancel")
+    assert "We recommend the end of the period" in cancel and "<strong>nothing is paid back</strong>" in cancel
+
+
 def test_the_page_is_there_while_stripe_is_not(paid: Payments, buyer: Workspace) -> None:
     subscribe(paid.stripe, buyer)
     # Nobody else asks from here on.

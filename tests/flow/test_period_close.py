@@ -17,12 +17,13 @@ from analytics import booking, closing, reconciliation
 from analytics.books import Sums
 from analytics.events import UsageEvent
 from analytics.tasks import close_periods, compare_books, drain_usage, purge_records
-from billing import bookkeeping
+from billing import bookkeeping, subscriptions
 from billing.models import ClosedPeriod, LedgerEntry, Plan, Reconciliation, Subscription
 from billing.periods import Period
 from tenants import keyspace
 from tests import usage
 from tests.conftest import Workspace
+from tests.paying import wait_for
 from tests.together import at_once
 from tests.traffic import ended_ago, gateway, period_of, run, use
 from tests.usage import COST_USD, miss, send, stream_of
@@ -57,13 +58,28 @@ def test_a_period_is_closed_with_what_the_ledger_says(alice: Workspace) -> None:
     drain_usage()
     close_periods()
     (closed,) = closed_of(alice)
-    assert (closed.period_start, closed.period_end, closed.plan_code) == (period.start, period.end, "scale")
+    # She came to Scale a moment ago.
+    assert (closed.period_start, closed.period_end, closed.plan_code) == (period.start, period.end, "free")
     assert (closed.requests, closed.tokens, closed.cost_usd) == (2, 60, 2 * COST_USD)
     assert closed.closed_at >= period.end
     compare_books()
     (then, now) = Reconciliation.objects.filter(tenant=alice.tenant).order_by("period_start")
     assert then.books["closed"] == then.books["ledger"] == then.books["redis"] == then.books["records"]
     assert then.drifting_since is None and now.books["closed"] == {"not_compared": "not closed"}
+
+
+def test_a_closed_period_has_the_plan_that_was_in_force_as_it_ended(alice: Workspace, client: redis.Redis) -> None:
+    use(alice, {})
+    drain_usage()
+    end = timezone.now().replace(microsecond=0) + dt.timedelta(seconds=1)
+    Subscription.objects.filter(tenant=alice.tenant).update(anchor_at=end)
+    wait_for(lambda: timezone.now() > end)
+    # Twice, before anybody comes to close it.
+    subscriptions.change_plan(alice.tenant, "pro")
+    subscriptions.change_plan(alice.tenant, "free")
+    close(client, end + closing.AFTER)
+    (closed,) = closed_of(alice)
+    assert (closed.period_end, closed.plan_code) == (end, "scale")
 
 
 def test_a_period_is_not_closed_before_some_minutes_have_passed(alice: Workspace, client: redis.Redis) -> None:
@@ -246,11 +262,27 @@ def test_a_closed_period_takes_no_adjustment(alice: Workspace, client: redis.Red
         bookkeeping.adjust(alice.tenant, bookkeeping.Correction(requests=1), batch=uuid.uuid4(), reason="a test")
 
 
-def test_records_are_purged_once_their_closed_books_agree(alice: Workspace, client: redis.Redis) -> None:
+def keeps_records_for_a_week(workspace: Workspace) -> None:
     Plan.objects.get_or_create(
         code="short", defaults={"name": "Short", "retention_days": 7, "position": 99, "is_public": False}
     )
-    Subscription.objects.filter(tenant=alice.tenant).update(plan="short")
+    Subscription.objects.filter(tenant=workspace.tenant).update(plan="short")
+
+
+def purged_of(workspace: Workspace, client: redis.Redis, *days: int) -> Period:
+    """A closed period, after requests so many days before its end and the purge of what need not be kept."""
+    period = ended_ago(workspace, AN_HOUR)
+    for ago in days:
+        use(workspace, {}, now=period.end - dt.timedelta(days=ago))
+    drain_usage()
+    close_periods()
+    reconciliation.keep(reconciliation.compare(client, workspace.tenant, period))
+    purge_records()
+    return period
+
+
+def test_records_are_purged_once_their_closed_books_agree(alice: Workspace, client: redis.Redis) -> None:
+    keeps_records_for_a_week(alice)
     period = ended_ago(alice, AN_HOUR)
     use(alice, {}, now=period.end - dt.timedelta(days=20))
     drain_usage()
@@ -261,5 +293,29 @@ def test_records_are_purged_once_their_closed_books_agree(alice: Workspace, clie
     reconciliation.keep(reconciliation.compare(client, alice.tenant, period))
     purge_records()
     found = reconciliation.compare(client, alice.tenant, period)
-    assert found.books["records"] == found.books["rollups"] == "records are kept for 7 days"
+    why = f"records of periods that began before {period.start:%Y-%m-%d} are deleted"
+    assert found.books["records"] == found.books["rollups"] == why
     assert found.drift == reconciliation.NOTHING
+
+
+def test_closed_books_agree_after_an_upgrade_to_a_plan_that_keeps_records_for_longer(
+    alice: Workspace, client: redis.Redis
+) -> None:
+    keeps_records_for_a_week(alice)
+    period = purged_of(alice, client, 20, 1)
+    Subscription.objects.filter(tenant=alice.tenant).update(plan="scale")
+    found = reconciliation.compare(client, alice.tenant, period)
+    assert found.drift == reconciliation.NOTHING and isinstance(found.books["records"], str)
+    # The longer plan's purge does not forget what the shorter one's has deleted.
+    purge_records()
+    assert reconciliation.compare(client, alice.tenant, period).drift == reconciliation.NOTHING
+
+
+def test_closed_books_are_compared_whole_after_a_downgrade_until_records_are_purged(
+    alice: Workspace, client: redis.Redis
+) -> None:
+    period = purged_of(alice, client, 20, 1)
+    keeps_records_for_a_week(alice)
+    assert reconciliation.compare(client, alice.tenant, period).books["records"] == Sums(2, 60, 2 * COST_USD)
+    purge_records()
+    assert isinstance(reconciliation.compare(client, alice.tenant, period).books["records"], str)

@@ -11,12 +11,23 @@ import httpx2
 import pytest
 from django.utils import timezone
 
-from billing.models import Subscription
+from billing.models import Plan, Subscription
 from billing.stripe import changes, configuration, state
 from tenants import revocations
 from tests.conftest import Workspace
 from tests.management import call, refused
-from tests.paying import DECLINED, VISA, Payments, actions, customer_of, status_is, subscribe, subscription_of, wait_for
+from tests.paying import (
+    DECLINED,
+    VISA,
+    Payments,
+    actions,
+    customer_of,
+    status_is,
+    subscribe,
+    subscription_of,
+    wait_for,
+)
+from tests.sockets import session_of
 
 
 def invoices(paid: Payments, workspace: Workspace) -> list[Any]:
@@ -49,16 +60,6 @@ def test_an_upgrade_is_charged_at_once_for_the_rest(paid: Payments, buyer: Works
     assert sorted(item["price"]["lookup_key"] for item in items) == [
         "nexus_scale_cost", "nexus_scale_monthly", "nexus_scale_requests",
     ]  # fmt: skip
-
-
-def test_a_change_within_a_trial_charges_nothing_until_it_ends(paid: Payments, buyer: Workspace) -> None:
-    subscribe(paid.stripe, buyer, trial=True)
-    ends = subscription_of(buyer).trial_end
-    seen = call(buyer, "POST", "/api/billing/preview", {"plan": "scale"}).json()
-    assert (seen["due_now_usd"], seen["monthly_usd"]) == ("0", "249.00")
-    assert call(buyer, "POST", "/api/billing/change", {"plan": "scale"}).json()["plan"] == "scale"
-    assert subscription_of(buyer).trial_end == ends
-    assert sum(invoice["amount_paid"] for invoice in invoices(paid, buyer)) == 0
 
 
 def test_a_downgrade_now_is_credited(paid: Payments, buyer: Workspace) -> None:
@@ -118,6 +119,51 @@ def test_who_cancels_keeps_what_is_paid_for_until_the_end(paid: Payments, buyer:
     assert code_of(call(buyer, "POST", "/api/billing/resume")) == (409, "not_subscribed")
 
 
+def test_who_cancels_now_is_paid_nothing_back(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer)
+    seen = call(buyer, "POST", "/api/billing/preview", {"plan": "free"}).json()
+    assert (seen["due_now_usd"], seen["monthly_usd"]) == ("0", "0")
+    assert [line["description"] for line in seen["lines"]] == ["Nothing is paid back for the rest of the period"]
+    later = call(buyer, "POST", "/api/billing/preview", {"plan": "free", "when": "period_end"}).json()
+    assert later["effective_at"] == call(buyer, "GET", "/api/billing/subscription").json()["period_end"]
+    assert call(buyer, "POST", "/api/billing/cancel", {"when": "now"}).json()["plan"] == "free"
+    assert paid.stripe.api(f"customers/{customer_of(buyer)}")["balance"] == 0
+    # To leave and to buy again is not a new month's quota for cents.
+    subscribe(paid.stripe, buyer)
+    assert invoices(paid, buyer)[0]["amount_paid"] == 2_900
+    assert code_of(call(buyer, "POST", "/api/billing/change", {"plan": "pro"})) == (409, "already_on_plan")
+
+
+def test_who_leaves_without_having_paid_gets_no_credit_for_it(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer)
+    paid.stripe.do(f"customers/{customer_of(buyer)}/card", number=DECLINED)
+    paid.stripe.pass_days(31.5)
+    wait_for(status_is(buyer, "past_due"))
+    assert call(buyer, "POST", "/api/billing/cancel", {"when": "now"}).json()["plan"] == "free"
+    assert paid.stripe.api(f"customers/{customer_of(buyer)}")["balance"] == 0
+
+
+def test_there_is_no_end_to_preview_without_a_subscription(paid: Payments, buyer: Workspace) -> None:
+    assert code_of(call(buyer, "POST", "/api/billing/preview", {"plan": "free"})) == (409, "not_subscribed")
+
+
+def test_who_pays_an_old_price_is_shown_that(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer)
+    Plan.objects.filter(code="pro").update(price_usd=349)
+    try:
+        assert call(buyer, "GET", "/api/billing/subscription").json()["price_usd"] == "29.00"
+        page = session_of(buyer.owner).get(f"/t/{buyer.tenant.slug}/billing/").content.decode()
+        assert "$29.00" in page and "$349.00" not in page and "Upgrade to Scale" in page
+        # More is paid from now on, whatever the plan of before costs others: it is charged at once.
+        call(buyer, "POST", "/api/billing/change", {"plan": "scale"})
+        assert invoices(paid, buyer)[0]["amount_paid"] == 22_000
+        assert call(buyer, "GET", "/api/billing/subscription").json()["price_usd"] == "249.00"
+        call(buyer, "POST", "/api/billing/cancel", {"when": "now"})
+        assert call(buyer, "GET", "/api/billing/subscription").json()["price_usd"] == "0.00"
+    finally:
+        Plan.objects.filter(code="pro").update(price_usd=29)
+
+
 def test_a_failed_payment_has_grace_then_frees_limits_then_all_comes_back(paid: Payments, buyer: Workspace) -> None:
     subscribe(paid.stripe, buyer)
     paid.stripe.do("settings", dunning_end="past_due")
@@ -160,6 +206,25 @@ def test_an_upgrade_that_the_card_refuses_changes_nothing(paid: Payments, buyer:
     assert code_of(answer) == (402, "payment_failed")
     assert (state.refresh(buyer.tenant).plan_id, subscription_of(buyer).status) == ("pro", "active")
     assert actions(buyer) == before
+    # Nor is a change forgotten that waits.
+    waiting = call(buyer, "POST", "/api/billing/change", {"plan": "scale", "when": "period_end"}).json()["pending"]
+    assert code_of(call(buyer, "POST", "/api/billing/change", {"plan": "scale"})) == (402, "payment_failed")
+    state.refresh(buyer.tenant)
+    assert call(buyer, "GET", "/api/billing/subscription").json()["pending"] == waiting
+    paid.stripe.do(f"customers/{customer_of(buyer)}/card", number=VISA)
+    paid.stripe.pass_days(32)
+    wait_for(lambda: subscription_of(buyer).plan_id == "scale")
+
+
+def test_a_change_now_takes_back_an_end_that_was_set_at_stripe(paid: Payments, buyer: Workspace) -> None:
+    subscribe(paid.stripe, buyer)
+    found = subscription_of(buyer)
+    assert found.period_end is not None
+    at_stripe = f"{paid.stripe.url}/v1/subscriptions/{found.stripe_subscription_id}"
+    ends = int(found.period_end.timestamp()) - 86_400
+    httpx2.post(at_stripe, data={"cancel_at": str(ends)}, headers={"Authorization": "Bearer sk_test_x"})
+    assert state.refresh(buyer.tenant).cancel_at is not None
+    assert call(buyer, "POST", "/api/billing/change", {"plan": "scale"}).json()["cancel_at"] is None
 
 
 def test_periods_are_those_that_are_invoiced(paid: Payments, buyer: Workspace) -> None:

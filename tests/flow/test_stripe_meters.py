@@ -12,15 +12,20 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from analytics.tasks import drain_usage
+from billing import tasks
+from billing.closing import end_of
 from billing.models import LedgerEntry, MeterReport, Subscription
 from billing.periods import Period, period_at
 from billing.stripe import meters, owed
 from billing.stripe.errors import Refused, Unavailable
 from billing.tasks import report_meters
+from tenants.db import alone
 from tests.conftest import Workspace
 from tests.management import call
 from tests.paying import Payments, customer_of, subscribe, subscription_of
 from tests.together import at_once
+from tests.usage import miss, send, stream_of
 
 
 def use(workspace: Workspace, requests: int, cost_usd: str = "0", start: dt.datetime | None = None) -> LedgerEntry:
@@ -185,6 +190,19 @@ def test_use_before_the_plan_was_metered_is_not_charged(paid: Payments, buyer: W
     assert counted(buyer) == (5, Decimal("0.5"))
 
 
+def test_use_that_waits_to_be_booked_when_a_metered_plan_begins_is_not_charged(
+    paid: Payments, buyer: Workspace
+) -> None:
+    subscribe(paid.stripe, buyer, "pro")
+    send(stream_of(buyer), *(miss(buyer, cost_usd=Decimal(1), paid_by_platform=True) for _ in range(3)))
+    assert call(buyer, "POST", "/api/billing/change", {"plan": "scale"}).status_code == 200
+    drain_usage()
+    use(buyer, 5, "0.5")
+    meters.report(buyer.tenant)
+    assert LedgerEntry.objects.filter(tenant=buyer.tenant).count() == 2
+    assert counted(buyer) == (5, Decimal("0.5"))
+
+
 def test_use_until_the_change_is_on_its_invoice(paid: Payments, metered: Workspace) -> None:
     """And what comes afterwards, on a plan that is not metered, is charged to nobody."""
     use(metered, 2_000_000, "7")
@@ -229,6 +247,16 @@ def test_what_is_reported_before_a_change_has_a_time_that_its_invoice_covers() -
     assert owed.before_change(subscription, now) == now.replace(second=0) - dt.timedelta(seconds=1)
 
 
+def test_a_period_that_an_anchor_cut_short_ends_there_for_reports_too() -> None:
+    start = dt.datetime(2026, 3, 10, 12, tzinfo=dt.UTC)
+    moved = start + dt.timedelta(days=12, hours=1)
+    period = owed.period_of(Subscription(anchor_at=moved), start)
+    assert period == (start, moved) == (start, end_of(moved, start))
+    # Later than that its invoice is closed, and nothing of it waits a month for its end.
+    assert owed.is_too_late(period, moved - dt.timedelta(seconds=1), moved + owed.LATE)
+    assert owed.timestamp(period, moved + dt.timedelta(minutes=1)) < moved
+
+
 def test_usage_that_is_booked_after_the_period_is_on_the_next_invoice(paid: Payments, metered: Workspace) -> None:
     now = timezone.now()
     # As if it had subscribed two months ago.
@@ -252,6 +280,24 @@ def test_who_is_not_metered_costs_no_call(paid: Payments, make_workspace: Callab
     meters.report(bob.tenant)
     assert not MeterReport.objects.filter(tenant=bob.tenant).exists()
     assert meters.summaries(bob.tenant, this_period(bob)) == (0, 0)
+
+
+def test_one_worker_at_a_time_reports_and_no_longer_than_a_while(
+    paid: Payments, metered: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow Stripe is: the others book usage meanwhile."""
+    use(metered, 5)
+
+    def elsewhere() -> None:
+        assert report_meters() == 0
+
+    with alone(tasks.METERS_LOCK) as is_first:
+        assert is_first
+        at_once(elsewhere)
+    monkeypatch.setattr(tasks, "ROUND_S", 0.0)
+    assert report_meters() == 0 and counted(metered)[0] == 0
+    monkeypatch.undo()
+    assert report_meters() >= 1 and counted(metered)[0] == 5
 
 
 def test_without_a_key_nothing_is_reported(settings: Any) -> None:

@@ -54,6 +54,8 @@ DEFAULT_SETTINGS: Object = {
     "dunning_end": "unpaid",
     # `invoice.upcoming` is sent that long before a renewal.
     "upcoming_days": 7,
+    # A meter event counts so long after it was taken.
+    "meter_lag_s": 0,
 }
 
 

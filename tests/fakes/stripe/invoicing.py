@@ -154,7 +154,12 @@ def _preview(account: Account, given: Object) -> Object | None:
         subscription["discounts"] = redeem(account, given["discounts"] or [], subscription)
     behavior = details.get("proration_behavior", "create_prorations")
     subscriptions.set_cancellation(account, subscription, details)
+    if details.get("cancel_now"):
+        arrears = renewal.take_arrears(account, subscription, account.now())
+        return renewal.bill_now(account, subscription, [], arrears)
     now_due = subscriptions.change(account, subscription, details, behavior)
+    if details.get("trial_end") == "now" and subscription["status"] == "trialing":
+        return renewal.begin_paying(account, subscription)
     if now_due:
         return now_due
     if given.get("preview_mode") == "recurring":

@@ -130,6 +130,7 @@ def _counted(account: Account, meter: Object, made: Object) -> Object:
         "customer": payload[customer_key],
         "value": int(number),
         "timestamp": made["timestamp"],
+        "created": made["created"],
         "identifier": made["identifier"],
     }
 
@@ -139,7 +140,10 @@ def used(account: Account, meter: str, customer: str, start: int, end: int) -> i
     values = [
         event["value"]
         for event in sorted(account.meter_events, key=lambda event: event["timestamp"])
-        if event["meter"] == meter and event["customer"] == customer and start <= event["timestamp"] < end
+        if event["meter"] == meter
+        and event["customer"] == customer
+        and start <= event["timestamp"] < end
+        and event["created"] + account.settings["meter_lag_s"] <= account.now()
     ]
     formulas: dict[str, int] = {"sum": sum(values), "count": len(values), "last": values[-1] if values else 0}
     return formulas[account.objects[meter]["default_aggregation"]["formula"]]

@@ -88,14 +88,19 @@ def _without_method(account: Account, subscription: Object) -> bool:
 
 def end_trial(account: Account, subscription: Object) -> Fault | None:
     """`trial_end=now`: the first paid period begins, and is charged at once."""
+    invoice = begin_paying(account, subscription)
+    return invoices.advance(account, invoice) if invoice else None
+
+
+def begin_paying(account: Account, subscription: Object) -> Object | None:
+    """The draft for the first paid period."""
     now = account.now()
     with account.changing(subscription, "customer.subscription.updated"):
         subscription.update(status="active", trial_end=now)
         for item in items_of(subscription):
             account.notes[item["id"]]["since"] = now
         begin_period(subscription, now, now)
-        invoice = bill_now(account, subscription, advance_lines(account, subscription), [])
-    return invoices.advance(account, invoice) if invoice else None
+        return bill_now(account, subscription, advance_lines(account, subscription), [])
 
 
 def bill_now(account: Account, subscription: Object, fixed: list[Object], arrears: list[Object]) -> Object | None:
