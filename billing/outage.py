@@ -93,13 +93,21 @@ class Spool:
         tag = keyspace.tag_of(settlement.keys[0])
         file = self._files.get(tag)
         if file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / f"{tag}-{os.getpid()}-{uuid.uuid4().hex}.jsonl"
-            # Unbuffered: a line is with the kernel, and so outlives this process, when this returns.
-            file = self._files[tag] = open(path, "ab", buffering=0)  # noqa: SIM115  kept open while the outage lasts
-            fcntl.flock(file, fcntl.LOCK_EX)
+            file = self._files[tag] = self._begun(tag)
         args = [base64.b64encode(arg).decode() for arg in settlement.args]
-        file.write(orjson.dumps({"keys": settlement.keys, "args": args}) + b"\n")
+        file.write(orjson.dumps({"keys": settlement.keys, "args": args, "at": settlement.at}) + b"\n")
+
+    def _begun(self, tag: str) -> IO[bytes]:
+        """A file of this process. It is locked before it has the name by which others find it: who takes over the
+        dead's would remove it, empty as it is.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{tag}-{os.getpid()}-{uuid.uuid4().hex}.begun"
+        # Unbuffered: a line is with the kernel, and so outlives this process, when `add` returns.
+        file = open(path, "ab", buffering=0)  # noqa: SIM115  kept open while the outage lasts
+        fcntl.flock(file, fcntl.LOCK_EX)
+        path.rename(path.with_suffix(".jsonl"))
+        return file
 
     def tags(self) -> list[str]:
         """The hash tags of what waits."""
@@ -131,7 +139,7 @@ class Spool:
                 # The process died in the middle of its last line.
                 logger.error("spool file %s has an unreadable line", path.name)
                 continue
-            yield Settlement(row["keys"], [base64.b64decode(arg) for arg in row["args"]])
+            yield Settlement(row["keys"], [base64.b64decode(arg) for arg in row["args"]], row["at"])
 
 
 class Settler:

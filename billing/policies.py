@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from decimal import Decimal
 
-from billing.ledger import UNIT_USD
+from billing import pricing
 from tenants.limits import Limits
 from tenants.principal import Principal
 
@@ -63,9 +62,7 @@ def _policies(limits: Limits, *, of_key: bool) -> list[Policy]:
             policies.append(Policy(f"{prefix}{what}-per-month", what, limit, "month", of_key, counter=what[0]))
     for per, usd, counter in (("day", limits.daily_budget_usd, "d"), ("month", limits.monthly_budget_usd, "c")):
         if usd is not None:
-            policies.append(Policy(f"{prefix}budget-per-{per}", "budget", _units(usd), per, of_key, counter=counter))
+            policies.append(
+                Policy(f"{prefix}budget-per-{per}", "budget", pricing.units(usd), per, of_key, counter=counter)
+            )
     return policies
-
-
-def _units(usd: Decimal) -> int:
-    return int(usd / UNIT_USD)

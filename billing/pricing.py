@@ -6,6 +6,7 @@ A model that is in neither has no price: None, never zero. Which tokens are amon
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,14 +17,14 @@ from psycopg import sql
 
 from billing import catalog
 from billing.catalog import BASE, TIERS, Steps
+from billing.ledger import UNIT_USD
 from tenants.db import PUBLIC, table
 
 if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
 _PER_MTOK = Decimal(1_000_000)
-_UNITS_PER_USD = Decimal(10**10)
-_UNIT = 1 / _UNITS_PER_USD
+_UNITS_PER_USD = 1 / UNIT_USD
 
 # A kind without a price of its own is priced as the tokens that it is among; among two, as the dearer that has one.
 AMONG: dict[str, tuple[str, ...]] = {
@@ -55,8 +56,12 @@ class Rate(NamedTuple):
     apart: Mapping[str, Decimal] = {}
 
 
-class UnitPrice(NamedTuple):
-    """Rates by ascending size of the prompt. A larger prompt pays its rate for all of its tokens."""
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class UnitPrice:
+    """Rates by ascending size of the prompt. A larger prompt pays its rate for all of its tokens.
+
+    Compared by identity, so that what follows from one can be remembered.
+    """
 
     rates: tuple[Rate, ...]
     request_usd: Decimal = Decimal(0)
@@ -81,7 +86,7 @@ class Override(NamedTuple):
 
 def rounded(usd: Decimal) -> Decimal:
     """To whole units of 1e-10 USD, half a unit up: as every book has it."""
-    return usd.quantize(_UNIT, ROUND_HALF_UP)
+    return usd.quantize(UNIT_USD, ROUND_HALF_UP)
 
 
 def units(usd: Decimal) -> int:
@@ -142,13 +147,23 @@ def worst(price: UnitPrice, prompt_tokens: int, *, audio: bool = False, image: b
     What a request costs beside its tokens is spread over the prompt's. Any text may be written to the provider's
     cache; `audio` and `image` tell whether the request has such parts, or may be answered with them.
     """
+    reached = sum(prompt_tokens > rate.above_prompt_tokens for rate in price.rates[1:]) + 1
+    prompt_usd, prompt, completion = _worst_of(price, reached, audio, image)
+    if price.request_usd:
+        prompt = _units_up(prompt_usd + price.request_usd / max(1, prompt_tokens))
+    return prompt, completion
+
+
+@functools.lru_cache(maxsize=1024)
+def _worst_of(price: UnitPrice, reached: int, audio: bool, image: bool) -> tuple[Decimal, int, int]:
+    """At the first `reached` rates: USD of a token of the prompt, the same in units, and units of one of the answer."""
     modalities = [name for name, meant in (("audio", audio), ("image", image)) if meant]
     sent = {"cache_write", "cache_write_1h", *(f"{way}_{name}" for way in ("input", "cached") for name in modalities)}
     said = {"reasoning", *(f"output_{name}" for name in modalities)}
-    reached = [rate for at, rate in enumerate(price.rates) if not at or prompt_tokens > rate.above_prompt_tokens]
-    prompt_usd = max(_dearest((rate.input_usd, rate.cached_input_usd), rate.apart, sent) for rate in reached)
-    completion_usd = max(_dearest((rate.output_usd,), rate.apart, said) for rate in reached)
-    return _units_up(prompt_usd + price.request_usd / max(1, prompt_tokens)), _units_up(completion_usd)
+    rates = price.rates[:reached]
+    prompt_usd = max(_dearest((rate.input_usd, rate.cached_input_usd), rate.apart, sent) for rate in rates)
+    completion_usd = max(_dearest((rate.output_usd,), rate.apart, said) for rate in rates)
+    return prompt_usd, _units_up(prompt_usd), _units_up(completion_usd)
 
 
 def _dearest(usual: Iterable[Decimal], apart: Mapping[str, Decimal], kinds: Iterable[str]) -> Decimal:

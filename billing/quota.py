@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 _LUA = Path(__file__).parent / "lua"
 # A period's counters outlive it, for late settlements and questions.
 AFTERLIFE_S = 7 * 86400
+# settle.lua remembers for 900 s what it has counted; some of that may pass on the way there.
+REMEMBERED_S = 800.0
 
 
 class RedisAway(Exception):
@@ -116,14 +118,22 @@ Verdict = Hit | Hold | RateLimited | Busy | Spent | Unpriced
 
 
 class Settlement(NamedTuple):
-    """All that one settle call needs; plain values, so that it can wait in a file while Redis is away."""
+    """All that one settle call needs; plain values, so that it can wait in a file while Redis is away. `at`: since when
+    Redis may have been told.
+    """
 
     keys: list[str]
     args: list[bytes]
+    at: float
 
     def without_answer(self) -> Settlement:
         """To be kept for a while."""
-        return Settlement(self.keys[:7], [compact(arg) for arg in self.args[:3]])
+        return Settlement(self.keys[:7], [compact(arg) for arg in self.args[:3]], self.at)
+
+    def noting(self, word: str) -> list[bytes]:
+        """The arguments, with this said of the call."""
+        facts, call, *rest = self.args
+        return [facts, orjson.dumps({**orjson.loads(call), word: True}), *rest]
 
 
 class Held(NamedTuple):
@@ -211,8 +221,9 @@ def settlement(
     event: bytes,
     answer: Answer | None = None,
     replay: Replay | None = None,
+    undone: bool = False,
 ) -> Settlement:
-    """`day` is that of the call, `cost` in units."""
+    """`day` is that of the call, `cost` in units; `undone` calls are taken out of the rates again, too."""
     keys = [
         account.quota_key,
         account.holds_key,
@@ -225,16 +236,18 @@ def settlement(
     call: dict[str, Any] = {"id": ask_id, "h": -1, "m": 0, "d": day, "r": requests, "t": tokens, "c": str(cost)}
     if held is not None:
         call |= {"h": held.tokens, "m": held.cost}
-    kept = answer or replay
+    if undone:
+        call["u"] = True
+    now, kept = time.time(), answer or replay
     if kept is None:
-        return Settlement(keys, [account.facts, orjson.dumps(call), event])
+        return Settlement(keys, [account.facts, orjson.dumps(call), event], now)
     if answer is not None:
         keys.append(answer.key)
         call["l"] = answer.ttl_s
     if replay is not None:
         keys.append(replay.key)
         call |= {"i": replay.ttl_s, "o": replay.outcome}
-    return Settlement(keys, [account.facts, orjson.dumps(call), event, kept.meta, kept.body])
+    return Settlement(keys, [account.facts, orjson.dumps(call), event, kept.meta, kept.body], now)
 
 
 class Quota:
@@ -257,19 +270,23 @@ class Quota:
             if reply[0] != b"seed":
                 self.round_trip_ms += ((time.perf_counter() - started) * 1000 - self.round_trip_ms) * 0.05
                 return _verdict(account, reply)
-            await self._seed(account.quota_key, account.holds_key, orjson.loads(account.facts))
+            await self._seed(account.quota_key, orjson.loads(account.facts))
         raise RedisAway("the period's counters do not stay")
 
     async def settle(self, settlement: Settlement) -> bool:
-        """False when it was settled before. Raises `RedisAway`, also while nobody can read what to count on from."""
+        """False when it was settled before. Raises `RedisAway`, also while nobody can read what to count on from.
+
+        What Redis may have counted and forgotten about is booked, and not counted: workers add what its counters lack
+        (analytics.reconciler).
+        """
+        if time.time() - settlement.at > REMEMBERED_S:
+            return bool(await self._call("settle", settlement.keys, settlement.noting("old")))
         done: int = await self._call("settle", settlement.keys, settlement.args)
         if done >= 0:
             return bool(done)
-        facts, call, *rest = settlement.args
-        await self._seed(settlement.keys[0], settlement.keys[1], orjson.loads(facts))
+        await self._seed(settlement.keys[0], orjson.loads(settlement.args[0]))
         # Counters that have expired do not stay: then the ledger alone has it.
-        late = orjson.dumps({**orjson.loads(call), "late": True})
-        return bool(await self._call("settle", settlement.keys, [facts, late, *rest]))
+        return bool(await self._call("settle", settlement.keys, settlement.noting("late")))
 
     async def standing(self, account: Account) -> tuple[Standing, Standing]:
         """Of the tenant and of the key in the account's period. Raises `RedisAway`."""
@@ -285,13 +302,8 @@ class Quota:
                 width = len(_STANDING) + 1
                 tenant, key = (_standing(counters[at : at + width], today) for at in (0, width))
                 return tenant, key
-            await self._seed(account.quota_key, account.holds_key, orjson.loads(account.facts))
+            await self._seed(account.quota_key, orjson.loads(account.facts))
         raise RedisAway("the period's counters do not stay")
-
-    async def used(self, account: Account) -> tuple[int, int]:
-        """Requests and tokens used in the account's period, those in flight included. Raises `RedisAway`."""
-        tenant, _ = await self.standing(account)
-        return tenant.requests + tenant.held_requests, tenant.tokens + tenant.held_tokens
 
     async def append(self, stream: str, event: bytes, meta: bytes) -> None:
         """Writes an exact hit's usage event once more. Raises `RedisAway`."""
@@ -308,7 +320,7 @@ class Quota:
             return False
         return True
 
-    async def _seed(self, quota_key: str, holds_key: str, facts: dict[str, Any]) -> None:
+    async def _seed(self, quota_key: str, facts: dict[str, Any]) -> None:
         """From the ledger. Who comes second changes nothing: HSETNX."""
         now = dt.datetime.now(dt.UTC)
         used = await self._read_ledger(facts["i"], dt.datetime.fromtimestamp(facts["p"], dt.UTC), now.date())
@@ -319,8 +331,7 @@ class Quota:
             for name, value in zip(("r", "t", "c", "dc", "a"), booked, strict=True):
                 commands.append(("HSETNX", quota_key, f"{scope}{name}", str(value)))
             commands.append(("HSETNX", quota_key, f"{scope}D", str(_day(now))))
-        for key in (quota_key, holds_key):
-            commands.append(("EXPIREAT", key, facts["x"] + AFTERLIFE_S))
+        commands.append(("EXPIREAT", quota_key, facts["x"] + AFTERLIFE_S))
         try:
             await self._lane.transaction(*commands)
         except (RedisError, OSError) as error:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal, receiver
 
-from billing.models import FREE, Plan, PriceOverride, Subscription
+from billing.models import FREE, Plan, PlatformLimits, PriceOverride, Subscription
 from tenants import revocations
 from tenants.models import Tenant
 from tenants.signals import tenant_created
@@ -53,3 +53,8 @@ def forget_all(**_: Any) -> None:
 @receiver([post_save, post_delete], sender=PriceOverride)
 def forget_prices(**_: Any) -> None:
     revocations.publish("prices")
+
+
+@receiver(post_save, sender=PlatformLimits)
+def forget_platform_limits(**_: Any) -> None:
+    revocations.publish("platform")

@@ -68,6 +68,11 @@ async def authenticate(gateway: Gateway, headers: dict[bytes, bytes]) -> Princip
             principal = await gateway.directory.find(key)
         except DirectoryUnavailable:
             raise Unavailable("The key cannot be checked right now; try again.", retry_after_s=2) from None
+    return check(principal)
+
+
+def check(principal: Principal | None) -> Principal:
+    """Whether it may call at all. Raises Unauthorized, Forbidden."""
     if principal is None or not principal.is_valid_at(dt.datetime.now(dt.UTC)):
         raise Unauthorized("This API key is not valid: it is unknown, expired or revoked.")
     if not principal.active:
@@ -148,8 +153,6 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
         day=call.day,
         unit_costs=call.unit_costs,
     )
-    if gateway.throttle.is_on:
-        await _throttle(gateway, call)
     pause_s, waited_s = HELD_BACKOFF_S, 0.0
     while True:
         try:
@@ -163,6 +166,10 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
             return verdict
         if isinstance(verdict, Hold):
             call.held, call.completion_cap = Held(verdict.held, verdict.cost), verdict.completion_cap
+            if gateway.throttle.is_on:
+                # Of what nobody has bounded, the prompt.
+                most = ask.prompt_tokens + (ask.completion_tokens or 0)
+                await _throttle(gateway, call, min(most, verdict.held))
             return None
         if not (isinstance(verdict, Spent) and verdict.held) or waited_s >= HELD_WAIT_S:
             raise refusals.of(call, verdict)
@@ -179,21 +186,37 @@ def _unit_costs(gateway: Gateway, call: Call) -> tuple[int, int] | None:
         if worst is None:
             return None
         most_prompt, most_completion = max(most_prompt, worst[0]), max(most_completion, worst[1])
-    # A hedged call is asked twice. No tokenizer makes more tokens of a text than it has bytes, and the estimate is of
-    # fewer: what is held in money is never too little.
-    times = 2 if call.plan.hedge_after_s is not None else 1
+    # A hedged call may be under way at all of its candidates. No tokenizer makes more tokens of a text than it has
+    # bytes, and the estimate is of fewer: what is held in money is never too little.
+    times = len(call.plan.candidates) if call.plan.hedge_after_s is not None else 1
     return math.ceil(times * most_prompt * BYTES_PER_TOKEN), times * most_completion
 
 
-async def _throttle(gateway: Gateway, call: Call) -> None:
-    """What all workspaces together may ask for. Raises TooManyRequests."""
-    retry_after_s = await gateway.throttle.take(call.request.prompt_tokens + (call.request.max_tokens or 0))
+async def _throttle(gateway: Gateway, call: Call, tokens: int) -> None:
+    """What all workspaces together may ask for. Raises TooManyRequests.
+
+    Last of all: who is refused for other reasons, or answered from the cache, takes nothing from the others.
+    """
+    try:
+        retry_after_s = await gateway.throttle.take(tokens)
+    except asyncio.CancelledError:
+        await asyncio.shield(_undo(gateway, call))
+        raise
     if retry_after_s > 0:
+        await asyncio.shield(_undo(gateway, call))
         raise TooManyRequests(
             f"The gateway as a whole is at its limit. Try again in {retry_after_s:.0f} s.",
             code="platform_busy",
             retry_after_s=retry_after_s,
         )
+
+
+async def _undo(gateway: Gateway, call: Call) -> None:
+    """As if it had not been let in."""
+    undone = quota.settlement(
+        call.account, call.id, held=call.held, day=call.day, requests=0, tokens=0, cost=0, event=b"", undone=True
+    )
+    await gateway.settler.settle(undone)
 
 
 def _limit_without_redis(gateway: Gateway, call: Call) -> None:

@@ -104,11 +104,14 @@ def worst(
     price = book.unit_price(catalog, model, at)
     if price is None:
         return None
-    # Who asks for another tier may get the usual one all the same.
-    prices = [price, book.unit_price(catalog, model, at, tier_of(request.payload)) or price]
     kinds = _modalities(request.payload)
-    each = [pricing.worst(one, request.prompt_tokens, audio="audio" in kinds, image="image" in kinds) for one in prices]
-    return max(prompt for prompt, _ in each), max(completion for _, completion in each)
+    audio, image = "audio" in kinds, "image" in kinds
+    most = pricing.worst(price, request.prompt_tokens, audio=audio, image=image)
+    # Who asks for another tier may get the usual one all the same.
+    if (tier := tier_of(request.payload)) and (other := book.unit_price(catalog, model, at, tier)) is not None:
+        prompt, completion = pricing.worst(other, request.prompt_tokens, audio=audio, image=image)
+        most = max(most[0], prompt), max(most[1], completion)
+    return most
 
 
 def _modalities(payload: dict[str, Any]) -> set[str]:

@@ -17,6 +17,7 @@ import orjson
 
 from gateway import metering
 from gateway.dialects import openai_chat
+from gateway.dialects.chat_fields import size_of
 from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, ProviderFailed
 from gateway.settlement import Outcome
@@ -207,10 +208,31 @@ def usage_of(parsed: dict[str, Any], call: Call) -> Usage:
     if metering.count(usage.get("prompt_tokens")) is None:
         usage["prompt_tokens"] = call.request.prompt_tokens
     if metering.count(usage.get("completion_tokens")) is None:
-        texts = ((choice.get("message") or {}).get("content") for choice in parsed["choices"])
-        size = sum(len(text.encode()) for text in texts if isinstance(text, str))
+        size = sum(size_of_answer(choice.get("message") or {}) for choice in parsed["choices"])
         usage["completion_tokens"] = int(size / openai_chat.BYTES_PER_TOKEN)
     return metering.read(usage)
+
+
+# What a model writes of a message; its thoughts under the first of their names; and what of all that is no text.
+_WRITTEN = ("content", "refusal", "tool_calls", "function_call")
+_THOUGHT = ("thinking_blocks", "reasoning_content", "reasoning")
+_MARKS = frozenset({"id", "index", "type", "signature", "cache_control", "image_url", "input_audio"})
+
+
+def size_of_answer(message: dict[str, Any]) -> int:
+    """Bytes of what was said, thought and told to tools."""
+    values = [message.get(name) for name in _WRITTEN]
+    values.append(next((thoughts for name in _THOUGHT if (thoughts := message.get(name))), None))
+    size = 0
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            size += size_of(value)
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, dict):
+            values += [each for name, each in value.items() if name not in _MARKS]
+    return size
 
 
 class Flights:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 
@@ -43,9 +43,19 @@ class BudgetMode(models.TextChoices):
     WARN = "warn", "Let it pass, and tell"
 
 
+# Lua's numbers are exact up to here.
+LARGEST = 2**53
+LARGEST_USD = Decimal(900_000)
+
+
 def _usd(help_text: str) -> models.DecimalField:
     return models.DecimalField(
-        max_digits=12, decimal_places=2, null=True, blank=True, help_text=help_text, validators=[MinValueValidator(0)]
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=help_text,
+        validators=[MinValueValidator(0), MaxValueValidator(LARGEST_USD)],
     )
 
 
@@ -81,11 +91,6 @@ class Limited(Budgeted):
 
     class Meta:
         abstract = True
-
-
-# Lua's numbers are exact up to here.
-LARGEST = 2**53
-LARGEST_USD = Decimal(900_000)
 
 
 def check(limits: Mapping[str, Any]) -> None:

@@ -18,13 +18,19 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local key = 'k' .. account.k .. ':'
 
+-- Whether the answer is bounded: by a quota of tokens, or a budget of what has a price.
+local capped = false
+for _, limit in ipairs(account.q) do
+    capped = capped or limit.w == 't' or (limit.w ~= 'r' and call.g > 0)
+end
+
 -- The same call is not held twice: with less left, it would be given another hold.
 if ARGV[4] == 'again' then
     for _, member in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
         local id, tokens, cost = member:match('^([^|]*)|1|(%d+)|%d+|(%d+)|')
         if id == call.id then
             local none = { -1, -1, 0, -1, -1, -1, 0, -1 }
-            return { 'hold', none, tonumber(tokens), math.max(1, tokens - call.p), tonumber(cost) }
+            return { 'hold', none, tonumber(tokens), capped and tokens - call.p or -1, tonumber(cost) }
         end
     end
 end
@@ -204,7 +210,7 @@ end
 
 -- Hold what the call may use at most, but never more than is left. Without a bound of the client's own, a quarter of
 -- what is left (or 1,024 tokens): one call must not lock out all others.
-local completion, capped = call.c, false
+local completion = call.c
 for _, limit in ipairs(account.q) do
     local what, of = limit.w, quota[limit.k and key or '']
     local per_prompt, per_completion = 1, 1
@@ -227,7 +233,7 @@ for _, limit in ipairs(account.q) do
             left = math.floor(left / per_completion)
             local most = completion
             if most < 0 then most = math.max(1024, math.floor(left / 4)) end
-            completion, capped = math.min(most, left), true
+            completion = math.min(most, left)
         end
     end
 end
@@ -238,6 +244,9 @@ if refused then return refused end
 local window_after = look(1, held)
 local member = string.format('%s|1|%.0f|%.0f|%.0f|%.0f', call.id, held, account.k, cost, call.d)
 redis.call('ZADD', KEYS[2], now + account.h, member)
+-- They go with the counters. Each time: with the last of them, the key and its end are gone.
+local left_s = redis.call('TTL', KEYS[1])
+if left_s > 0 then redis.call('EXPIRE', KEYS[2], left_s) end
 count(1, held)
 for _, limit in ipairs(account.n) do
     redis.call('ZADD', KEYS[limit.k and 6 or 5], now + account.h, call.id)

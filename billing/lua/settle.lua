@@ -5,7 +5,8 @@
 --       7 marker; then, each optional: exact entry, answer to an Idempotency-Key
 -- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, m units held, d its day, r requests,
 --       t tokens, c units that it cost (text), l seconds that the answer is kept in the exact cache, i those for who
---       repeats the request, o its outcome, late when the period's counters are gone for good
+--       repeats the request, o its outcome, late when the period's counters are gone for good, old when the marker
+--       may be: then nothing is counted but what has its hold still, u when the call was not let in after all
 --       3 the usage event, or empty  4 the answer's description  5 the answer
 -- Returns 1, 0 when it was settled before, or -1 when the period has no counters yet.
 local account, call = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
@@ -13,14 +14,13 @@ local key = 'k' .. account.k .. ':'
 local f = redis.call('HMGET', KEYS[1], 'r', 't', 'hr', 'ht', 'hc', 'D', 'dhc', key .. 'r', key .. 't', key .. 'hr',
     key .. 'ht', key .. 'hc', key .. 'D', key .. 'dhc', 'c')
 -- What is in the stream is in the counters: a seed from the ledger would lack it.
-if not f[1] and not call.late then
+if not f[1] and not call.late and not call.old then
     return -1
 end
 if not redis.call('SET', KEYS[7], '1', 'NX', 'EX', 900) then
     return 0
 end
 local fields, day = {}, string.format('%.0f', call.d)
-local counted = f[1] and true
 local held_at = false
 if call.h >= 0 then
     local member = string.format('%s|1|%.0f|%.0f|%.0f|%s', call.id, call.h, account.k, call.m, day)
@@ -30,7 +30,8 @@ if call.h >= 0 then
     end
     for _, limit in ipairs(account.n) do redis.call('ZREM', KEYS[limit.k and 6 or 5], call.id) end
 end
-if counted then
+-- A hold is given back with the count: where there is one, this is the first time.
+if f[1] and (held_at or not call.old) then
     for at, scope in pairs({ [0] = '', [7] = key }) do
         local set = { r = tonumber(f[at + 1] or 0) + call.r, t = tonumber(f[at + 2] or 0) + call.t }
         if held_at then
@@ -57,20 +58,22 @@ if counted then
     redis.call('HSET', KEYS[1], unpack(fields))
 end
 -- Rates were charged with the hold; the difference goes to the slot that it was charged in, while that counts.
-if held_at and call.t ~= call.h then
+if held_at and (call.t ~= call.h or call.u) then
     local time = redis.call('TIME')
     local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
     local FORMAT = '<dddddddddddddd'
     for _, rule in ipairs(account.w) do
-        local stored = rule.t and redis.call('HGET', KEYS[3], rule.f)
+        local back = call.u and 1 or 0
+        if rule.t then back = call.h - call.t end
+        local stored = back ~= 0 and redis.call('HGET', KEYS[3], rule.f)
         if stored and rule.b then
             local level, at = struct.unpack('<dd', stored)
-            redis.call('HSET', KEYS[3], rule.f, struct.pack('<dd', math.min(rule.b, level + call.h - call.t), at))
+            redis.call('HSET', KEYS[3], rule.f, struct.pack('<dd', math.min(rule.b, level + back), at))
         elseif stored then
             local slots = { struct.unpack(FORMAT, stored) }
             local slot = math.floor((held_at - account.h) * 12 / rule.s)
             if slots[14] - slot <= 12 and math.floor(now * 12 / rule.s) - slot <= 12 then
-                slots[slot % 13 + 1] = math.max(0, slots[slot % 13 + 1] + call.t - call.h)
+                slots[slot % 13 + 1] = math.max(0, slots[slot % 13 + 1] - back)
                 redis.call('HSET', KEYS[3], rule.f, struct.pack(FORMAT, unpack(slots, 1, 14)))
             end
         end

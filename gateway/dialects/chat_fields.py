@@ -1,5 +1,6 @@
-"""What the fields of a chat completion request may be, as tables of checks. Unknown fields, and parts and tools
-of unknown types, are left alone: providers may know them. A check raises InvalidRequest, naming the field.
+"""What the fields of a chat completion request may be, as tables of checks, and how much text is in them. Unknown
+fields, and parts and tools of unknown types, are left alone: providers may know them. A check raises InvalidRequest,
+naming the field.
 """
 
 from __future__ import annotations
@@ -26,31 +27,37 @@ def model_of(payload: dict[str, Any], what: str = "a model, such as “gpt-4o-mi
     return model
 
 
-def check_fields(payload: dict[str, Any]) -> None:
-    """All but the model and the messages. Null is as good as absent."""
+def check_fields(payload: dict[str, Any]) -> int:
+    """All but the model and the messages, and how many bytes of them a model reads. Null is as good as absent."""
+    size = 0
     for name, value in payload.items():
-        if value is not None and (check := _FIELDS.get(name)):
+        if value is None:
+            continue
+        if check := _FIELDS.get(name):
             check(value, name)
+        if name not in _UNREAD:
+            size += _weight_of(value, name)
+    return size
 
 
 def check_message(at: int, message: Any) -> int:
-    """The size of its text in bytes."""
+    """The size of its text in bytes, with that of its thoughts and of its calls of tools."""
     if not isinstance(message, dict) or not isinstance(role := message.get("role"), str) or role not in ROLES:
         raise InvalidRequest(
             f"`messages[{at}]` must be an object whose `role` is one of {', '.join(sorted(ROLES))}.",
             param=f"messages[{at}].role",
         )
-    content = message.get("content")
+    content, more = message.get("content"), 0
     # Most messages are a role and a text, and done.
     if len(message) > 2 or role in _NEEDED or "content" not in message:
-        _check_more(message, role, f"messages[{at}]")
+        more = _check_more(message, role, f"messages[{at}]")
     if isinstance(content, str):
-        return size_of(content)
+        return more + size_of(content)
     if content is None:
         if role in {"assistant", "function"}:
-            return 0
+            return more
         raise InvalidRequest(f"`messages[{at}].content` is missing.", param=f"messages[{at}].content")
-    return _check_parts(content, f"messages[{at}].content")
+    return more + _check_parts(content, f"messages[{at}].content")
 
 
 def size_of(text: str) -> int:
@@ -63,12 +70,30 @@ def among(value: Any, values: tuple[Any, ...]) -> bool:
     return any(type(value) is type(one) and value == one for one in values)
 
 
-def _check_more(message: dict[str, Any], role: str, at: str) -> None:
+def _weight_of(value: Any, at: str) -> int:
+    """Bytes that a model may be given of it: JSON's own signs are among them."""
+    if isinstance(value, str):
+        return size_of(value)
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:
+        raise InvalidRequest(f"`{at}` is nested too deeply.", param=at) from None
+
+
+def _check_more(message: dict[str, Any], role: str, at: str) -> int:
+    """The size of what a model reads beside the content, in bytes."""
     if (needed := _NEEDED.get(role)) and message.get(needed) is None:
         raise InvalidRequest(f"`{at}.{needed}` is missing.", param=f"{at}.{needed}")
+    size = 0
     for name, value in message.items():
-        if value is not None and (check := _MESSAGE.get(name)):
+        if value is None:
+            continue
+        if check := _MESSAGE.get(name):
             check(value, f"{at}.{name}")
+        # Blocks say the same thoughts again.
+        if name not in _UNREAD_OF_MESSAGE and not (name == "reasoning_content" and message.get("thinking_blocks")):
+            size += _weight_of(value, f"{at}.{name}")
+    return size
 
 
 def _check_parts(content: Any, at: str) -> int:
@@ -83,7 +108,16 @@ def _check_parts(content: Any, at: str) -> int:
             _PARTS[kind](part, where)
         if isinstance(part.get("text"), str):
             size += size_of(part["text"])
+        elif kind == "refusal":
+            size += size_of(part["refusal"])
+        elif kind == "file":
+            size += _size_of_file(part["file"].get("file_data"))
     return size
+
+
+def _size_of_file(url: str | None) -> int:
+    """Of a text; what is in other documents nobody knows before the provider has read them."""
+    return len(url) * 3 // 4 if url is not None and url.startswith("data:text/") else 0
 
 
 def _kind(value: Any, at: str) -> str:
@@ -269,6 +303,10 @@ _FIELDS: Checks = {
     "verbosity": _text,
     "web_search_options": _ANY,
 }
+# What no model reads, or not as a text. All that is unknown here may be read.
+_UNREAD = frozenset({"model", "messages", "cache"} | _FIELDS.keys()) - {
+    "functions", "prediction", "response_format", "tools", "web_search_options",
+}  # fmt: skip
 # By role: what there has to be beside the content.
 _NEEDED = {"tool": "tool_call_id", "function": "name"}
 _MESSAGE: Checks = {
@@ -291,6 +329,8 @@ _MESSAGE: Checks = {
         )
     ),
 }
+# Of a message. The content is measured apart.
+_UNREAD_OF_MESSAGE = frozenset({"role", "content", "audio", "cache_control", "is_error", "tool_call_id"})
 _MARKED: Checks = {"cache_control": _ANY, "prompt_cache_breakpoint": _ANY}
 _PARTS: Checks = {
     "text": _object({"text": _text}, _MARKED),

@@ -40,7 +40,7 @@ def read(payload: dict[str, Any]) -> ChatRequest:
     size = 0
     for at, message in enumerate(messages):
         size += check_message(at, message)
-    check_fields(payload)
+    size += check_fields(payload)
     stream = bool(payload.get("stream"))
     options = payload.get("stream_options")
     if options is not None and not stream:
@@ -191,10 +191,6 @@ class Assembler:
     @property
     def complete(self) -> bool:
         return bool(self._choices) and all(choice.finish_reason for choice in self._choices.values())
-
-    @property
-    def text_bytes(self) -> int:
-        return sum(len(text.encode()) for c in self._choices.values() for text in c.texts.get("content", ()))
 
     def body(self) -> dict[str, Any]:
         body = {

@@ -146,6 +146,38 @@ def test_who_was_asked_in_vain_is_on_the_bill_with_its_prompt(server: str, fake:
     assert record.billed_tokens == 1500
 
 
+def test_vectors_that_were_cached_are_on_nobodys_bill(server: str, fake: Workspace) -> None:
+    fast, slow = priced("ok"), priced("slow")
+    asked = sum(known(server, fake, model)[0] for model in (fast, slow))
+    make_route(fake, "vectors", slow, fast, hedge_after_ms=50)
+    headers = {"Authorization": f"Bearer {fake.key}"}
+    for texts in (["one"], ["one", "two"]):
+        body = {"model": "vectors", "input": texts}
+        answer = httpx2.post(f"{server}/v1/embeddings", json=body, headers=headers)
+        assert answer.headers["x-nexus-model"] == fast
+    first, second = records(fake, asked + 2)[-2:]
+    # 100 tokens a text, from the winner and once more from who was asked in vain.
+    assert first.cost_usd == second.cost_usd == Decimal(2 * 100 * INPUT) / 1_000_000
+    assert (second.prompt_tokens, second.billed_tokens) == (200, 100)
+    assert first.token_details == second.token_details == {"hedged": 100}
+
+
+def test_a_budget_holds_for_all_that_may_be_asked_at_the_same_time(
+    server: str, fake: Workspace, make_workspace: Callable[..., Workspace], with_provider: Callable[..., Workspace]
+) -> None:
+    models = [priced("ok") for _ in range(3)]
+    for model in models:
+        known(server, fake, model)
+    # 100 KB are 1 USD at each of them, if each byte were a token.
+    text = "x" * 100_000
+    for budget_usd, status in (("2.50", 402), ("3.50", 200)):
+        bounded = with_provider(make_workspace("scale", monthly_budget_usd=budget_usd))
+        make_route(bounded, "house", *models, hedge_after_ms=4000)
+        make_route(bounded, "alone", *models)
+        assert chat(server, bounded.key, "alone", text, max_tokens=5).status_code == 200
+        assert chat(server, bounded.key, "house", text, max_tokens=5).status_code == status
+
+
 def test_who_failed_before_the_other_won_is_not(server: str, fake: Workspace) -> None:
     fast = priced("thinks")
     asked, _ = known(server, fake, fast)

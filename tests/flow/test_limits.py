@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
 import httpx2
 import pytest
+import redis
+from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from billing import subscriptions
 from billing.ledger import UNIT_USD
-from billing.models import Subscription
+from billing.models import PlatformLimits, Subscription
+from tenants import keyspace
 from tests.calls import body_of, chat, records
 from tests.conftest import Workspace
+from tests.management import call, refused
 from tests.quotas import standing
 
 Configure = Callable[[Workspace], Workspace]
@@ -160,3 +165,89 @@ def test_a_limit_is_changed_while_calls_go_on(server: str, limited: Limited) -> 
     subscriptions.change_plan(fake.tenant, "scale", overrides={"requests_per_hour": 4})
     soon(server, fake, 200)
     assert [chat(server, fake.key).status_code for _ in range(2)] == [200, 429]
+
+
+# --- more than anybody expects ----------------------------------------------------------------------------------------
+
+
+def test_tools_are_paid_for_and_so_held(server: str, limited: Limited) -> None:
+    """100 KB of them are 0.015 USD, if each byte were a token."""
+    fake = limited(monthly_budget_usd="0.01")
+    assert chat(server, fake.key, PRICED, max_tokens=5).status_code == 200
+    tool = {"type": "function", "function": {"name": "weather", "description": "x" * 100_000}}
+    assert refusal(chat(server, fake.key, PRICED, max_tokens=5, tools=[tool])) == (402, "budget_exceeded")
+
+
+@pytest.mark.parametrize("name", ["daily_budget_usd", "monthly_budget_usd"])
+def test_a_budget_is_no_larger_than_can_be_counted(server: str, buyer: Workspace, name: str) -> None:
+    refused(call(buyer, "PUT", "/api/billing/budget", {name: "900000.01"}), 400, name)
+    with pytest.raises(ValidationError, match=name):
+        Subscription(tenant=buyer.tenant, plan_id="free", **{name: Decimal("1844674407.38")}).clean_fields()
+    assert call(buyer, "PUT", "/api/billing/budget", {name: "900000"}).status_code == 200
+    soon(server, buyer, 200)
+
+
+# --- the platform's own -----------------------------------------------------------------------------------------------
+
+Operate = Callable[..., None]
+
+
+@pytest.fixture
+def operate(server: str, alice: Workspace) -> Iterator[Operate]:
+    """`operate(requests_per_minute=3)`: as an operator does it in the admin. Removed again at the end."""
+
+    def change(**limits: int | None) -> None:
+        # What a test before has leased is not this one's.
+        with redis.Redis.from_url(settings.REDIS_URL, protocol=2) as client:
+            client.delete(keyspace.throttle("requests"), keyspace.throttle("tokens"))
+        nothing = {"requests_per_minute": None, "tokens_per_minute": None}
+        PlatformLimits.objects.update_or_create(id=1, defaults={**nothing, **limits})
+
+    yield change
+    change()
+    soon(server, alice, 200)
+
+
+def test_the_platforms_limits_are_in_effect_at_once_and_say_that_it_is_busy(
+    server: str, limited: Limited, operate: Operate
+) -> None:
+    fake = limited(concurrency=1)
+    assert chat(server, fake.key, content="the same").status_code == 200
+    operate(requests_per_minute=0)
+    busy = soon(server, fake, 429)
+    assert refusal(busy) == (429, "platform_busy")
+    assert "The gateway as a whole" in busy.json()["error"]["message"] and int(busy.headers["retry-after"]) > 0
+    # Nothing of it is left on the workspace; and what is in the cache, costs the platform nothing.
+    tenant, _ = standing(fake)
+    assert (tenant.held_requests, tenant.held_tokens) == (0, 0)
+    assert refusal(chat(server, fake.key)) == (429, "platform_busy")
+    assert chat(server, fake.key, content="the same").headers["x-cache"] == "HIT-EXACT"
+    operate(requests_per_minute=60)
+    soon(server, fake, 200)
+
+
+def test_a_key_that_is_refused_takes_nothing_of_the_platforms(server: str, limited: Limited, operate: Operate) -> None:
+    fake, spent = limited(), limited(monthly_requests=0)
+    operate(requests_per_minute=0)
+    soon(server, fake, 429)
+    operate(requests_per_minute=3, tokens_per_minute=100_000)
+    soon(server, fake, 200)
+    for _ in range(10):
+        assert refusal(chat(server, spent.key, max_tokens=9_000_000)) == (402, "quota_exceeded")
+    assert chat(server, fake.key, content="the same").status_code == 200
+    for _ in range(5):
+        assert chat(server, fake.key, content="the same").headers["x-cache"] == "HIT-EXACT"
+    assert chat(server, fake.key, max_tokens=500, n=100).status_code == 200
+    assert refusal(chat(server, fake.key)) == (429, "platform_busy")
+
+
+def test_each_of_several_answers_is_among_what_the_platform_limits(
+    server: str, limited: Limited, operate: Operate
+) -> None:
+    fake = limited()
+    operate(requests_per_minute=0)
+    soon(server, fake, 429)
+    operate(tokens_per_minute=100_000)
+    soon(server, fake, 200)
+    assert chat(server, fake.key, max_tokens=1_000, n=90).status_code == 200
+    assert refusal(chat(server, fake.key, max_tokens=1_000, n=90)) == (429, "platform_busy")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,6 +15,8 @@ import redis
 
 from analytics.drain import Drain
 from analytics.models import UsageRecord
+from billing.outage import Spool
+from billing.quota import Settlement
 from tenants.db import schema_of
 from tests import servers
 from tests.conftest import Workspace
@@ -99,3 +103,41 @@ def test_what_was_answered_while_redis_was_late_is_booked_beside_the_hit_that_re
         until(lambda: len(booked()) == 2)
         assert booked()["HIT-EXACT"] == 0
         assert booked()["MISS"] > 0
+
+
+WAITING = Settlement(["{p5}:t5:q:1"], [b"{}", b'{"id": "a"}', b"event"], 1_750_000_000.5)
+
+
+def read_all(spool: Spool) -> list[Settlement]:
+    with spool.taken("p5") as paths:
+        return [settlement for path in paths for settlement in spool.read(path)]
+
+
+def test_what_waits_keeps_the_time_since_when_redis_may_have_been_told(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.add(WAITING)
+    assert read_all(spool) == [WAITING]
+
+
+def test_a_file_that_has_just_been_begun_is_not_taken_for_a_dead_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process looks for files of the dead between the making of this one and its lock."""
+    spool, other = Spool(tmp_path), Spool(tmp_path)
+    lock = fcntl.flock
+    looked: list[Path] = []
+
+    def late(file: Any, how: int) -> None:
+        if how == fcntl.LOCK_EX:
+            with other.taken("p5") as paths:
+                looked.append(tmp_path)
+                for path in paths:
+                    path.unlink()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    spool.add(WAITING)
+    assert looked
+    # While its process lives, it is nobody else's.
+    assert read_all(other) == [] and other.tags() == ["p5"]
+    assert read_all(spool) == [WAITING]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ import orjson
 import pytest
 
 from billing.pricing import Override, PriceBook
-from gateway import metering
+from gateway import metering, relay
 from gateway.dialects import openai_chat
 from gateway.types import Candidate, Meta, ProviderConfig, Usage
 
@@ -95,6 +96,21 @@ def test_the_last_usage_of_a_long_answer_counts(tail: bytes, usage: Usage) -> No
     assert metering.last_in(tail) == usage
 
 
+def test_an_answer_full_of_usage_is_looked_at_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    decode = json.JSONDecoder().raw_decode
+
+    def counted(text: str, at: int) -> Any:
+        looked.append(at)
+        return decode(text, at)
+
+    monkeypatch.setattr(metering._JSON, "raw_decode", counted)
+    assert metering.last_in(b'"usage":{"input_tokens":' * 2_700) == Usage()
+    assert 0 < len(looked) <= 4
+    # The last of them are those that are looked at.
+    assert metering.last_in(b'"usage":{' * 5_000 + b'"usage":{"input_tokens":3}' + b'"usage":{' * 3) == Usage(3)
+
+
 META = Meta("e", 1.0, "openai", False, "openai", "gpt-5", 10, 4, 20, {"cached": 4, "reasoning": 12})
 
 
@@ -145,3 +161,36 @@ def test_a_dearer_tier_may_be_met_by_who_asks_for_it() -> None:
 def test_nobody_knows_what_an_unknown_model_may_cost() -> None:
     request = openai_chat.parse(b'{"model": "x", "messages": [{"role": "user", "content": "Hi"}]}')
     assert metering.worst(PriceBook(), Candidate(ProviderConfig("p", "openai"), "no-such"), request, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"content": "Grüße", "role": "assistant"}, "Grüße"),
+        ({"content": None, "refusal": "No."}, "No."),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "bc"}]}, "abc"),
+        ({"tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}]},
+         'f{"a":1}'),
+        ({"function_call": {"name": "f", "arguments": "{}"}}, "f{}"),
+        ({"content": "x", "reasoning_content": "Hm."}, "xHm."),
+        ({"content": "x", "reasoning": "Hm."}, "xHm."),
+        ({"reasoning_content": "Hm.", "thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "s"}]},
+         "Hm."),
+        ({"content": 7, "tool_calls": "x", "thinking_blocks": {"a": [None]}}, "x"),
+        ({"audio": {"data": "QUJD"}, "a_new_field": "x"}, ""),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_nobody_has_counted_is_estimated_by_all_that_was_written(message: dict[str, Any], said: str) -> None:
+    assert relay.size_of_answer(message) == len(said.encode())
+
+
+def test_a_stream_of_tool_calls_and_thoughts_without_usage_is_not_free() -> None:
+    assembler = openai_chat.Assembler()
+    deltas: list[dict[str, Any]] = [{"reasoning_content": "Hm. "}, {"reasoning_content": "Paris."}]
+    deltas += [{"tool_calls": [{"index": 0, "id": "c", "function": {"name": "weather", "arguments": '{"city":'}}]}]
+    deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": '"Paris"}'}}]}]
+    for delta in deltas:
+        assembler.add({"choices": [{"index": 0, "delta": delta}]})
+    (choice,) = assembler.body()["choices"]
+    assert relay.size_of_answer(choice["message"]) == len('Hm. Paris.weather{"city":"Paris"}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cache import fingerprint
-from gateway.dialects import openai_chat
+from gateway.dialects import anthropic_messages, openai_chat, openai_responses
 from gateway.errors import InvalidRequest
 from tests.fuzz import almost
 
@@ -104,6 +105,76 @@ def test_a_text_alone_is_a_question(content: Any) -> None:
 @pytest.mark.parametrize("content", [" ", "a\0b", [{"type": "text", "text": "a\0b"}]])
 def test_a_text_that_says_nothing_or_cannot_be_kept_is_no_question(content: Any) -> None:
     assert read(messages=[{"role": "user", "content": content}]).question is None
+
+
+LONG = "word " * 2_000
+LONG_FUNCTION = {"name": "weather", "description": LONG, "parameters": {"type": "object"}}
+LONG_SCHEMA = {"type": "object", "description": LONG}
+LONG_CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": LONG}}
+LONG_FILE = "data:text/plain;base64," + base64.b64encode(LONG.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tools": [{"type": "function", "function": LONG_FUNCTION}]},
+        {"functions": [LONG_FUNCTION]},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": LONG_SCHEMA}}},
+        {"prediction": {"type": "content", "content": LONG}},
+        {"a_new_field": {"documents": [LONG]}},
+        {"messages": [{"role": "assistant", "tool_calls": [LONG_CALL]}]},
+        {"messages": [{"role": "assistant", "function_call": LONG_CALL["function"]}]},
+        {"messages": [{"role": "assistant", "content": "x", "reasoning_content": LONG}]},
+        {"messages": [{"role": "assistant", "thinking_blocks": [{"type": "thinking", "thinking": LONG}]}]},
+        {"messages": [{"role": "assistant", "refusal": LONG}]},
+        {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": LONG}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": LONG_FILE}}]}]},
+        {"messages": [{"role": "user", "name": LONG, "content": "x"}]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_all_text_that_a_model_is_given_is_in_the_estimate(change: dict[str, Any]) -> None:
+    assert 0 <= read(**change).prompt_tokens - len(LONG) / openai_chat.BYTES_PER_TOKEN < 100
+
+
+def test_thoughts_that_are_told_in_two_fields_are_counted_once() -> None:
+    blocks = [{"type": "thinking", "thinking": LONG, "signature": "s"}]
+    both = {"role": "assistant", "content": "x", "thinking_blocks": blocks, "reasoning_content": LONG}
+    assert read(messages=[both]).prompt_tokens < 1.1 * len(LONG) / openai_chat.BYTES_PER_TOKEN
+
+
+@pytest.mark.parametrize(
+    ("dialect", "tools"),
+    [
+        (anthropic_messages, [{"name": "weather", "description": LONG, "input_schema": {"type": "object"}}]),
+        (openai_responses, [{"type": "function", "strict": False, **LONG_FUNCTION}]),
+    ],
+    ids=["anthropic", "responses"],
+)
+def test_tools_are_in_the_estimate_of_every_dialect(dialect: Any, tools: list[Any]) -> None:
+    question = [{"role": "user", "content": "x"}]
+    body = {"model": "m", "max_tokens": 10, "messages": question, "tools": tools}
+    if dialect is openai_responses:
+        body = {"model": "m", "input": question, "tools": tools}
+    assert dialect.parse(orjson.dumps(body)).prompt_tokens > len(LONG) / openai_chat.BYTES_PER_TOKEN
+
+
+def test_what_no_model_reads_is_not_in_the_estimate() -> None:
+    unread = {"temperature": 0.1, "max_tokens": 5, "stream": True, "user": "u" * 900, "metadata": {"a": "b" * 900}}
+    assert read(**unread).prompt_tokens == read().prompt_tokens
+    picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{LONG}"}}
+    assert read(messages=[{"role": "user", "content": [picture]}]).prompt_tokens == openai_chat.TOKENS_PER_MESSAGE
+
+
+def test_tools_nested_too_deeply_are_named() -> None:
+    deep: Any = []
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(InvalidRequest) as refused:
+        openai_chat.read(
+            {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": "x", "a": deep}]}
+        )
+    assert refused.value.param == "tools"
 
 
 def test_null_is_as_good_as_absent() -> None:

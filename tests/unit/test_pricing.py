@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from billing import pricing
 from billing.pricing import Override, PriceBook, Rate, UnitPrice, cost, units, worst
 
 NOW = dt.datetime(2026, 11, 21, 12, 30, tzinfo=dt.UTC)
@@ -131,6 +132,17 @@ def test_the_worst_case_is_the_dearest_of_what_can_be_met() -> None:
     # Writing to the cache for an hour; 6 and 15 USD, 12 and 22.50 from 200,000 tokens on.
     assert worst(tiered, 200_000) == (60_000, 150_000)
     assert worst(tiered, 200_001) == (120_000, 225_000)
+
+
+def test_the_worst_case_is_worked_out_once_for_each_price_and_step() -> None:
+    tiered = PriceBook().unit_price("anthropic", "claude-sonnet-4-5", NOW)
+    assert tiered is not None
+    small, large = worst(tiered, 100), worst(tiered, 300_000)
+    before = pricing._worst_of.cache_info().misses
+    assert [worst(tiered, tokens) for tokens in (1, 199_000, 200_001)] == [small, small, large]
+    assert pricing._worst_of.cache_info().misses == before
+    # Another price of the same steps is another price.
+    assert worst(of(input="1"), 100) != worst(of(input="2"), 100)
 
 
 def test_what_a_request_costs_in_itself_is_held_with_its_prompt() -> None:

@@ -76,6 +76,12 @@ async def settle(
     )
 
 
+async def used(limits: Quota, of: accounts.Account) -> tuple[int, int]:
+    """Requests and tokens, those in flight included."""
+    tenant, _ = await limits.standing(of)
+    return tenant.requests + tenant.held_requests, tenant.tokens + tenant.held_tokens
+
+
 async def test_requests_beyond_the_rate_are_refused_with_the_time_to_wait(limits: Quota) -> None:
     of = account(Limits(requests_per_minute=3))
     for _ in range(3):
@@ -134,9 +140,9 @@ async def test_settling_gives_back_what_was_not_used(limits: Quota) -> None:
     asked = ask(prompt_tokens=10, completion_tokens=900)
     hold = await limits.admit(of, asked)
     assert isinstance(hold, Hold)
-    assert await limits.used(of) == (1, 910)
+    assert await used(limits, of) == (1, 910)
     await settle(limits, of, asked, hold, tokens=50)
-    assert await limits.used(of) == (1, 50)
+    assert await used(limits, of) == (1, 50)
 
 
 async def test_a_failed_call_costs_nothing(limits: Quota) -> None:
@@ -145,7 +151,7 @@ async def test_a_failed_call_costs_nothing(limits: Quota) -> None:
     hold = await limits.admit(of, asked)
     assert isinstance(hold, Hold)
     await settle(limits, of, asked, hold, tokens=0, requests=0)
-    assert await limits.used(of) == (0, 0)
+    assert await used(limits, of) == (0, 0)
 
 
 async def test_settling_twice_counts_once(limits: Quota, client: redis.asyncio.Redis) -> None:
@@ -156,8 +162,80 @@ async def test_settling_twice_counts_once(limits: Quota, client: redis.asyncio.R
     before = await client.xlen(of.stream)
     assert await settle(limits, of, asked, hold, tokens=20)
     assert not await settle(limits, of, asked, hold, tokens=20)
-    assert await limits.used(of) == (1, 20)
+    assert await used(limits, of) == (1, 20)
     assert await client.xlen(of.stream) == before + 1
+
+
+async def test_what_is_told_again_when_redis_has_forgotten_that_it_was_counted_is_booked_and_not_counted(
+    limits: Quota, client: redis.asyncio.Redis
+) -> None:
+    of = account(Limits(monthly_tokens=1_000, monthly_budget_usd=Decimal(1)))
+    asked = ask(unit_costs=(1, 1))
+    hold = await limits.admit(of, asked)
+    assert isinstance(hold, Hold)
+    held = Held(hold.held, hold.cost)
+    told = quota.settlement(of, asked.id, held=held, day=TODAY, requests=1, tokens=20, cost=7, event=b"{}")
+    assert await limits.settle(told)
+    counted = await limits.standing(of)
+    before = await client.xlen(of.stream)
+    await client.delete(told.keys[6])
+    assert await limits.settle(told._replace(at=told.at - 801))
+    assert await limits.standing(of) == counted
+    assert await client.xlen(of.stream) == before + 1
+
+
+async def test_what_waited_long_and_was_never_counted_is_left_to_the_workers_unless_its_hold_is_there(
+    limits: Quota, client: redis.asyncio.Redis
+) -> None:
+    of = account(Limits(monthly_tokens=1_000))
+    for expired, tokens in ((False, 20), (True, 0)):
+        before, (counted, _) = await client.xlen(of.stream), await limits.standing(of)
+        asked = ask()
+        hold = await limits.admit(of, asked)
+        assert isinstance(hold, Hold)
+        if expired:
+            member: Any
+            (member,) = await client.zrange(of.holds_key, 0, -1)
+            await client.zadd(of.holds_key, {member: 1})
+            other = ask()
+            assert isinstance(await limits.admit(of, other), Hold)
+        held = Held(hold.held, hold.cost)
+        told = quota.settlement(of, asked.id, held=held, day=TODAY, requests=1, tokens=20, cost=0, event=b"{}")
+        assert await limits.settle(told._replace(at=told.at - 801))
+        tenant, _ = await limits.standing(of)
+        assert tenant.tokens - counted.tokens == tokens
+        assert tenant.held_requests == int(expired)
+        assert await client.xlen(of.stream) == before + 1
+
+
+async def test_a_call_that_is_not_let_in_after_all_takes_nothing_from_any_limit(limits: Quota) -> None:
+    for of in (
+        account(Limits(requests_per_minute=1, tokens_per_minute=1_000, concurrency=1, monthly_requests=1)),
+        account(Limits(requests_per_minute=1, request_burst=1, tokens_per_minute=1_000, token_burst=1_000)),
+    ):
+        for _ in range(3):
+            asked = ask(completion_tokens=900)
+            hold = await limits.admit(of, asked)
+            assert isinstance(hold, Hold)
+            held = Held(hold.held, hold.cost)
+            undone = quota.settlement(
+                of, asked.id, held=held, day=TODAY, requests=0, tokens=0, cost=0, event=b"", undone=True
+            )
+            assert await limits.settle(undone)
+        assert await used(limits, of) == (0, 0)
+
+
+async def test_the_holds_of_a_period_go_with_its_counters(limits: Quota, client: redis.asyncio.Redis) -> None:
+    of = account(Limits(monthly_tokens=5_000))
+    for _ in range(2):
+        asked = ask()
+        hold = await limits.admit(of, asked)
+        assert isinstance(hold, Hold)
+        left_s = await client.ttl(of.quota_key)
+        assert left_s > 0 and left_s - 5 <= await client.ttl(of.holds_key) <= left_s
+        # The last hold takes the key with it.
+        await settle(limits, of, asked, hold, tokens=1)
+        assert not await client.exists(of.holds_key)
 
 
 async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client: redis.asyncio.Redis) -> None:
@@ -167,7 +245,7 @@ async def test_a_hold_of_a_process_that_died_is_given_back(limits: Quota, client
     (member,) = await client.zrange(of.holds_key, 0, -1)
     await client.zadd(of.holds_key, {member: 1})
     assert isinstance(await limits.admit(of, ask(completion_tokens=900)), Hold)
-    assert await limits.used(of) == (1, 910)
+    assert await used(limits, of) == (1, 910)
 
 
 async def test_a_period_begins_with_what_the_ledger_says(lane: Lane, client: redis.asyncio.Redis) -> None:
@@ -229,7 +307,7 @@ async def test_an_exact_hit_costs_a_request_and_no_tokens(limits: Quota, client:
     before = await client.xlen(of.stream)
     hit = await limits.admit(of, ask(answer_key=key, hit_event=b'{"id": "1"}'))
     assert isinstance(hit, Hit) and hit.body == b"body"
-    assert await limits.used(of) == (1, 0)
+    assert await used(limits, of) == (1, 0)
     assert await client.xlen(of.stream) == before + 1
     newest: Any = await client.xrevrange(of.stream, count=1)
     assert newest[0][1] == {b"e": b'{"id": "1"}', b"m": b'{"created_at": 1}'}

@@ -172,7 +172,7 @@ class Books(RuleBasedStateMachine):
             if again:
                 # As after a reply that was lost.
                 keys, args = quota.question(account, ask)
-                assert self.redis.run("admit", self.now, keys, [*args, b"again"])[2:5:2] == [tokens, cost]
+                assert self.redis.run("admit", self.now, keys, [*args, b"again"])[2:] == [tokens, cap, cost]
         else:
             assert reply[0] in (b"spent", b"held", b"unpriced")
             self._check_refusal(account, ask, reply)
@@ -217,6 +217,9 @@ class Books(RuleBasedStateMachine):
         assert done == 1
         # Once more, as after a lost reply.
         assert self.redis.run("settle", self.now, settled.keys, settled.args) == 0
+        # And so long after that Redis has forgotten it.
+        self.redis.client.delete(settled.keys[6])
+        assert self.redis.run("settle", self.now, settled.keys, settled.noting("old")) == 1
         self.flying.remove(call)
         for key_id in (None, call.account.principal.key_id):
             if call.given_back:
