@@ -137,13 +137,24 @@ class ProviderRefused(ProviderError):
     """`details` as in OpenAI's error object: message, type, code, param."""
 
     def __init__(self, status: int, details: dict[str, Any], *, provider: str) -> None:
-        super().__init__(str(details.get("message") or f"{provider} refused the request with status {status}."))
+        super().__init__(_said(details.get("message")) or f"{provider} refused the request with status {status}.")
         self.status = status
-        self.type = str(details.get("type") or "invalid_request_error")
-        code, param = details.get("code"), details.get("param")
-        self.code = None if code is None else str(code)
-        self.param = None if param is None else str(param)
+        self.type = _told(details.get("type")) or "invalid_request_error"
+        self.code, self.param = _told(details.get("code")), _told(details.get("param"))
         self.provider = provider
+
+
+def _told(value: Any) -> str | None:
+    """Names and numbers: what else a provider may send there says nothing."""
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def _said(value: Any) -> str:
+    """Some give a list of what is wrong. Empty where it is nested too deeply to be told."""
+    try:
+        return str(value or "")
+    except RecursionError:
+        return ""
 
 
 class ProviderFailed(ProviderError):

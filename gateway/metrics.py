@@ -21,3 +21,8 @@ EMBEDDING_SECONDS = Histogram(
 SEMANTIC_SKIPPED = Counter(
     "nexus_semantic_skipped", "Calls that were answered without the semantic tier, by reason.", ["reason"]
 )
+CACHE_ROWS_LOST = Counter(
+    "nexus_cache_rows_lost",
+    "Answers that are in Redis, and have no row in Postgres: waiting (too many did), database (away, or refused them).",
+    ["reason"],
+)

@@ -22,11 +22,12 @@ def tags_of(headers: Mapping[bytes, bytes], payload: dict[str, Any]) -> tuple[st
     InvalidRequest.
     """
     header = headers.get(HEADER)
-    metadata = payload.get("metadata")
-    if header is None and metadata is None:
+    sent: Any = payload.get("metadata")
+    if header is None and sent is None:
         return ()
     found = _checked(header.decode("latin-1").split(","), "X-Nexus-Tags") if header else []
-    given = metadata.get("tags") if isinstance(metadata, dict) else None
+    metadata = sent if isinstance(sent, dict) else {}
+    given = metadata.get("tags")
     if isinstance(given, str):
         # OpenAI's, and stays what it is.
         found += named_in(given)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
-import logging
 
-import redis
 from django.conf import settings
 from django.http import HttpRequest
 
-from tenants import keyspace
-from tenants.db import open_redis
-
-logger = logging.getLogger(__name__)
+from tenants import keyspace, pace
 
 WINDOW_S = 3600
 
@@ -35,7 +29,7 @@ def client_address(request: HttpRequest) -> str | None:
         return None
 
 
-def _neighbourhood(address: str) -> str:
+def neighbourhood(address: str) -> str:
     """What one subscriber is given: an address of IPv4, or a /64 of IPv6, in which a new one costs nothing."""
     parsed = ipaddress.ip_address(address)
     if parsed.version == 4:
@@ -43,26 +37,12 @@ def _neighbourhood(address: str) -> str:
     return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
 
 
-@functools.cache
-def _client() -> redis.Redis:
-    return open_redis(timeout_s=1)
-
-
 def count_registration(address: str | None) -> None:
     """Raises TooManyRegistrations. Without Redis registration goes on: sign-up matters more than its limit."""
     limit = settings.REGISTRATIONS_PER_HOUR
     if not limit or address is None or ipaddress.ip_address(address).is_loopback:
         return
-    key = keyspace.registrations(_neighbourhood(address))
-    try:
-        with _client().pipeline(transaction=True) as pipe:
-            # Sets the hour with the first registration only.
-            pipe.set(key, 0, ex=WINDOW_S, nx=True)
-            pipe.incr(key)
-            pipe.ttl(key)
-            _, count, ttl_s = pipe.execute()
-    except redis.RedisError as error:
-        logger.error("registrations are not limited while Redis is away: %s", error)
-        return
-    if count > limit:
-        raise TooManyRegistrations(ttl_s)
+    key = keyspace.registrations(neighbourhood(address))
+    retry_after_s = pace.wait_s(key, limit, "Workspaces are registered", window_s=WINDOW_S)
+    if retry_after_s is not None:
+        raise TooManyRegistrations(retry_after_s)

@@ -1,9 +1,10 @@
-"""How often a minute a workspace may do what is dear, for sync views; gateway/api/pace.py has the data plane's."""
+"""How often something may be done in a while, for sync views; gateway/api/pace.py asks the same on the data plane."""
 
 from __future__ import annotations
 
 import functools
 import logging
+from typing import Any
 
 import redis
 from rest_framework.exceptions import APIException
@@ -13,6 +14,7 @@ from tenants.db import open_redis
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
+UNLIMITED = "%s without a limit while Redis is away: %s"
 
 
 class TooOften(APIException):
@@ -29,17 +31,32 @@ def _client() -> redis.Redis:
     return open_redis(timeout_s=1)
 
 
-def count(key: str, per_minute: int, what: str) -> None:
-    """Raises TooOften. Without Redis it goes on, as all of the gateway does."""
+def commands(key: str, window_s: int) -> tuple[tuple[Any, ...], ...]:
+    """One transaction: answers with (_, how often by now, seconds that are left). The first alone sets the time."""
+    return ("SET", key, 0, "EX", window_s, "NX"), ("INCR", key), ("TTL", key)
+
+
+def refusal(what: str, per_minute: int, retry_after_s: int) -> str:
+    return f"{what} {per_minute} times a minute. Try again in {retry_after_s} s."
+
+
+def wait_s(key: str, limit: int, what: str, *, window_s: int = WINDOW_S) -> int | None:
+    """Counts once more: seconds to wait when that is more often than `limit`, else None. Without Redis it goes on, as
+    all of the gateway does.
+    """
     try:
         with _client().pipeline(transaction=True) as pipe:
-            # Sets the minute with the first one only.
-            pipe.set(key, 0, ex=WINDOW_S, nx=True)
-            pipe.incr(key)
-            pipe.ttl(key)
-            _, counted, ttl_s = pipe.execute()
+            for command in commands(key, window_s):
+                pipe.execute_command(*command)
+            _, counted, left_s = pipe.execute()
     except (redis.RedisError, OSError) as error:
-        logger.error("%s without a limit while Redis is away: %s", what, error)
-        return
-    if counted > per_minute:
-        raise TooOften(f"{what} {per_minute} times a minute. Try again in {ttl_s} s.", ttl_s)
+        logger.error(UNLIMITED, what, error)
+        return None
+    return left_s if counted > limit else None
+
+
+def count(key: str, per_minute: int, what: str) -> None:
+    """Raises TooOften."""
+    retry_after_s = wait_s(key, per_minute, what)
+    if retry_after_s is not None:
+        raise TooOften(refusal(what, per_minute, retry_after_s), retry_after_s)

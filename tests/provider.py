@@ -1,10 +1,11 @@
 """A faithful OpenAI-compatible provider that also misbehaves, as the model's name tells it to.
 
 `ok` answers, and embeds as most do. `status-503` fails so. `cut` and `hang` break off or fall silent in the middle of a
-stream; `hang` without a stream never answers. `garbage` sends no JSON, `empty` no choices, `silent` no usage, `length`
-stops at the limit, `flaky` fails every other call. `slow` takes half a second. `echo` says the last message itself,
-`tools` answers a user with a call of the first tool, and a tool with a text. `later-50` fails every other call with 429
-and 50 ms to wait. `long` streams for ten seconds. `thinks…` tells of thoughts, and of a prompt that it knew in part.
+stream; `hang` without a stream, or `hang…` for vectors, never answers. `garbage` sends no JSON, `empty` no choices,
+`silent` no usage, `length` stops at the limit, `flaky` fails every other call. `slow` takes half a second. `echo` says
+the last message itself, `tools` answers a user with a call of the first tool, and a tool with a text. `later-50` fails
+every other call with 429 and 50 ms to wait. `long` streams for ten seconds. `thinks…` tells of thoughts, and of a
+prompt that it knew in part.
 `GET /calls` counts chat requests by model, also those that were under way at the same time, and those that were cut
 off.
 """
@@ -60,6 +61,7 @@ async def _chat(model: str, payload: dict[str, Any], send: Any) -> None:
     elif model == "garbage":
         await send_bytes(send, 200, b"<html>not JSON</html>")
     elif "input" in payload:
+        await asyncio.sleep(3600 if model.startswith("hang") else 0.5 if model.startswith("slow") else 0)
         data = [{"index": at, "embedding": [1.0, float(at)]} for at in range(len(payload["input"]))]
         await send_json(send, 200, {"data": data, "usage": {"prompt_tokens": 100 * len(data)}})
     elif payload.get("stream"):

@@ -1,4 +1,7 @@
-"""What the caller may still use, by the counters that admission looks at: calls in flight are in them."""
+"""What the caller may still use, by the counters that admission looks at: calls in flight are in them.
+
+Every key is told of the workspace's quotas, which bind it; of its money only one with the scope “figures”.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from gateway import admission, runtime
 from gateway.errors import Unavailable
 from gateway.types import Reply
 from gateway.views import DataPlaneView, json_reply
-from tenants.limits import Limits
+from tenants import roles
+from tenants.limits import BUDGET_FIELDS, Limits
+from tenants.roles import Action
 
 
 class UsageView(DataPlaneView):
@@ -31,11 +36,12 @@ class UsageView(DataPlaneView):
             tenant, key = await gateway.quota.standing(account)
         except RedisAway:
             raise Unavailable("The counters cannot be read right now; try again.", retry_after_s=2) from None
+        of_workspace = _used if roles.does(principal.scopes, Action.FIGURES) else _quotas
         return json_reply(
             {
                 "plan": principal.plan,
                 "period": {"start": account.period.start.isoformat(), "end": account.period.end.isoformat()},
-                **_used(tenant, principal.limits),
+                **of_workspace(tenant, principal.limits),
                 "key": {"id": principal.public_id, **_used(key, principal.key_limits)},
                 "rates": _rates(account),
             },
@@ -43,10 +49,18 @@ class UsageView(DataPlaneView):
         )
 
 
-def _used(standing: Standing, limits: Limits) -> dict[str, Any]:
+def _quotas(standing: Standing, limits: Limits) -> dict[str, Any]:
+    """Without money."""
     return {
         "requests": share(standing.requests + standing.held_requests, limits.monthly_requests),
         "tokens": share(standing.tokens + standing.held_tokens, limits.monthly_tokens),
+        "limits": {name: limit for name, limit in shown_limits(limits).items() if name not in BUDGET_FIELDS},
+    }
+
+
+def _used(standing: Standing, limits: Limits) -> dict[str, Any]:
+    return {
+        **_quotas(standing, limits),
         "budget": {
             "daily": budget(_usd(standing.day_cost + standing.held_day_cost), limits.daily_budget_usd),
             "monthly": budget(_usd(standing.cost + standing.held_cost), limits.monthly_budget_usd),

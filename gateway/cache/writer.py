@@ -15,6 +15,8 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from gateway.cache import entries
 from gateway.cache.entries import Entry
+from gateway.cache.seldom import SeldomLog
+from gateway.metrics import CACHE_ROWS_LOST
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +34,12 @@ class Writer:
         self._waiting: dict[str, dict[str, Entry]] = {}
         self._count = 0
         self._task: asyncio.Task[None] | None = None
+        self._left_out = SeldomLog(logger, "%d answers have no row: %s")
 
     def put(self, schema: str, entry: Entry) -> None:
         if self._count >= WAITING_AT_MOST:
+            CACHE_ROWS_LOST.labels("waiting").inc()
+            self._left_out.warn(asyncio.QueueFull(f"{self._count:,} wait for the database already"))
             return
         rows = self._waiting.setdefault(schema, {})
         self._count += entry.fingerprint not in rows
@@ -64,6 +69,8 @@ class Writer:
             async with self._pool.connection() as connection:
                 await entries.store_many(connection, schema, rows)
         except (psycopg.Error, PoolTimeout) as error:
+            CACHE_ROWS_LOST.labels("database").inc(len(rows))
             logger.warning("%d answers have no row: %s", len(rows), error)
         except Exception:
+            CACHE_ROWS_LOST.labels("database").inc(len(rows))
             logger.exception("%d answers have no row", len(rows))

@@ -104,12 +104,12 @@ _BUDGET = fields(
     {"limit": _USD, "remaining": _USD, "percent": {"type": "number", "minimum": 0}},
     description="Without a budget, all but `used` is null.",
 )
-_STANDING = {
+_QUOTAS = {
     "requests": _SHARE,
     "tokens": _SHARE,
-    "budget": fields({"daily": _BUDGET, "monthly": _BUDGET}),
     "limits": fields({}, {name: text() if name in BUDGET_FIELDS else _COUNT for name in LIMIT_FIELDS}),
 }
+_BUDGETS = {"budget": fields({"daily": _BUDGET, "monthly": _BUDGET})}
 _RATE = fields(
     {
         "name": text("As in the RateLimit headers."),
@@ -124,10 +124,12 @@ USAGE = fields(
     {
         "plan": text(),
         "period": fields({"start": text(format="date-time"), "end": text(format="date-time")}),
-        **_STANDING,
-        "key": fields({"id": text("As in exports and costs."), **_STANDING}),
+        **_QUOTAS,
+        "key": fields({"id": text("As in exports and costs."), **_QUOTAS, **_BUDGETS}),
         "rates": listed(_RATE, "The windows that each call is counted in; what is left is in its answer's headers."),
-    }
+    },
+    _BUDGETS,
+    description="The workspace's budgets are told to keys with the scope “figures” alone.",
 )
 
 # --- errors ----------------------------------------------------------------------------------------------------------

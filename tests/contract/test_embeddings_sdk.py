@@ -97,6 +97,9 @@ def test_a_vector_of_another_tenant_is_never_served(server: str, alice: Workspac
         ({"dimensions": 0}, "dimensions"),
         ({"dimensions": "8"}, "dimensions"),
         ({"model": 7}, "model"),
+        ({"metadata": {"tags": 7}}, "metadata.tags"),
+        ({"metadata": {"tags": {"a": "b"}}}, "metadata.tags"),
+        ({"metadata": {"tags": ["Größe"]}}, "metadata.tags"),
     ],
 )
 def test_bad_input_is_refused_by_name(server: str, alice: Workspace, change: dict[str, object], param: str) -> None:

@@ -187,13 +187,40 @@ def test_what_keeps_data_needs_a_provider_of_ones_own(alice: Workspace, upstream
             client.files.list()
 
 
-@pytest.mark.parametrize("path", ["files/../models", "files/%2e%2e/x", "files/a%20b", "files/%c3%a9", "files/a%0d%0ab"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "files/../models", "files/%2e%2e/x", "files/./x", "files/.", "files/%2e/x", "files/" + "./" * 500,
+        "files/a%20b", "files/%c3%a9", "files/a%0d%0ab",
+    ],
+)  # fmt: skip
 def test_a_path_cannot_leave_its_place(server: str, fake: Workspace, path: str) -> None:
     # Sent as it is: other clients would tidy it.
     connection = http.client.HTTPConnection(server.removeprefix("http://"))
     connection.request("GET", f"/v1/{path}", headers={"Authorization": f"Bearer {fake.key}"})
     assert connection.getresponse().status == 404
     connection.close()
+
+
+def test_a_long_path_is_booked_with_as_much_of_it_as_there_is_room_for(server: str, fake: Workspace) -> None:
+    name = "files/" + "a" * 300
+    assert httpx2.get(f"{server}/v1/{name}", headers={"Authorization": f"Bearer {fake.key}"}).status_code == 200
+    (record,) = records(fake, 1)
+    assert (record.model, record.status) == (name[:120], 200)
+
+
+def test_what_is_nested_too_deeply_to_be_tidied_is_refused(server: str, fake: Workspace) -> None:
+    fake.api_key.allowed_models = ["tts-1"]
+    fake.api_key.save()
+    revocations.publish(f"key:{fake.api_key.public_id}")
+    headers = {"Authorization": f"Bearer {fake.key}", "Content-Type": "application/json"}
+    for depth in (300, 2_000):
+        body = b'{"model": "tts-1", "voice": "alloy", "input": %b%b}' % (b"[" * depth, b"]" * depth)
+        for _ in until(2):
+            answer = httpx2.post(f"{server}/v1/audio/speech", content=body, headers=headers)
+            if answer.status_code != 200:
+                break
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
 
 
 def test_a_key_limited_to_models_is_limited_here_too(server: str, fake: Workspace, upstream: str) -> None:

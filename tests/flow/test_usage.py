@@ -23,6 +23,7 @@ from gateway.dialects import (
 from tenants import apikeys
 from tests.calls import chat
 from tests.conftest import Workspace
+from tests.management import manages
 
 
 def usage_of(server: str, key: str) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def usage_of(server: str, key: str) -> dict[str, Any]:
 
 
 def test_what_is_used_and_left_is_told(server: str, make_workspace: Any) -> None:
-    workspace = make_workspace("scale", monthly_requests=10, monthly_tokens=1_000_000, monthly_budget_usd="5.00")
+    limits = {"monthly_requests": 10, "monthly_tokens": 1_000_000, "monthly_budget_usd": "5.00"}
+    workspace = manages(make_workspace("scale", **limits))
     assert chat(server, workspace.key, "gpt-4o-mini").status_code == 200
     usage = usage_of(server, workspace.key)
     assert usage["plan"] == "scale"
@@ -69,7 +71,26 @@ def test_a_key_is_told_what_is_its_own(server: str, alice: Workspace) -> None:
     assert [rate["name"] for rate in usage["rates"] if rate["of"] == "key"] == ["key-requests-per-hour"]
 
 
+def test_a_key_without_the_scope_is_told_the_quotas_and_not_the_money(server: str, make_workspace: Any) -> None:
+    workspace = make_workspace("scale", monthly_requests=10, monthly_budget_usd="5.00", daily_budget_usd="1.00")
+    other = apikeys.issue(workspace.tenant, monthly_budget_usd=Decimal("2.00"))
+    viewer = apikeys.issue(workspace.tenant, scopes=["figures"])
+    assert chat(server, workspace.key, "gpt-4o-mini").status_code == 200
+    usage = usage_of(server, other.text)
+    assert usage["requests"] == {"used": 1, "limit": 10, "remaining": 9, "percent": 10.0}
+    assert usage["tokens"]["used"] > 0 and "budget" not in usage
+    assert "concurrency" in usage["limits"] and not {name for name in usage["limits"] if "budget" in name}
+    # Its own money is its own.
+    assert usage["key"]["budget"]["monthly"] == {
+        "used": "0.0000000000", "limit": "2.0000000000", "remaining": "2.0000000000", "percent": 0.0
+    }  # fmt: skip
+    seen = usage_of(server, viewer.text)
+    assert seen["budget"]["monthly"]["limit"] == "5.0000000000" and Decimal(seen["budget"]["monthly"]["used"]) > 0
+    assert seen["limits"]["daily_budget_usd"] == "1.00"
+
+
 def test_usage_and_costs_agree_once_all_is_booked(server: str, alice: Workspace) -> None:
+    manages(alice)
     question = "How many are in a dozen?"
     for _ in range(2):
         assert chat(server, alice.key, "gpt-4o-mini", question).status_code == 200

@@ -179,6 +179,17 @@ def test_old_clients_find_their_stats(used: Workspace) -> None:
     }
 
 
+def test_the_stats_of_a_key_without_the_scope_are_its_own(used: Workspace) -> None:
+    app = apikeys.issue(used.tenant, name="app")
+    viewer = apikeys.issue(used.tenant, name="viewer", scopes=["figures"])
+    book(used, miss(used, at=at(), key_id=app.key.pk))
+    counted = {
+        key.key.name: call(used._replace(api_key=key.key, key=key.text), "GET", "/stats").json()["requests"]
+        for key in (app, viewer)
+    }
+    assert counted == {"app": 1, "viewer": 7}
+
+
 def test_the_workspaces_metrics(used: Workspace) -> None:
     answer = call(used, "GET", f"/v1/admin/metrics?{FROM_TO}").json()
     assert (answer["total_requests"], answer["cache_hit_rate"]) == (6, 0.4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ import tenants.urls
 from gateway import errors
 from nexus import env, up
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+# Exceptions of DRF's kind, whose second argument is a code. Billing's are its own, in docs/billing.md.
+_WITH_CODE = frozenset({"AuthenticationFailed", "Conflict", "NotAuthenticated", "ParseError", "PermissionDenied"})
 
 
 def settings() -> list[env.Variable]:
@@ -25,7 +30,28 @@ def error_codes() -> set[str]:
     def subclasses(kind: Any) -> set[Any]:
         return {kind} | {found for child in kind.__subclasses__() for found in subclasses(child)}
 
-    return {kind.code for kind in subclasses(errors.GatewayError) if getattr(kind, "code", None)}
+    of_classes = {kind.code for kind in subclasses(errors.GatewayError) if getattr(kind, "code", None)}
+    sources = [path for app in ("analytics", "gateway", "tenants") for path in (ROOT / app).rglob("*.py")]
+    return of_classes | {code for path in sources for code in codes_in(path.read_text())}
+
+
+def codes_in(source: str) -> Iterator[str]:
+    """What is raised with a code of its own: `code="…"`, or a second argument; also where it was chosen before."""
+    for node in ast.walk(ast.parse(source)):
+        found: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            found = [each.value for each in node.keywords if each.arg == "code"]
+            if getattr(node.func, "id", "") in _WITH_CODE:
+                found += node.args[1:2]
+        elif isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "code" for target in node.targets):
+            found = [node.value]
+        for value in found:
+            chosen = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+            yield from (one.value for one in chosen if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def test_codes_are_found_wherever_they_are_raised() -> None:
+    assert {"budget_exceeded", "platform_busy", "own_provider_needed", "limit_reached"} <= error_codes()
 
 
 @pytest.mark.parametrize("variable", settings(), ids=lambda variable: str(variable.name))
