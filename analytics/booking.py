@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,8 +17,7 @@ from analytics.bulk import Source
 from analytics.events import UsageEvent
 from analytics.models import UsageRecord
 from analytics.signals import records_booked
-from billing import bookkeeping
-from billing.ledger import UNIT_USD
+from billing import bookkeeping, pricing
 from tenants.models import ApiKey, Tenant
 
 # `last_used_at` of a key is no more exact than this.
@@ -95,7 +94,7 @@ def _touch_keys(events: Sequence[UsageEvent]) -> None:
 
 def to_unit(usd: Decimal | None) -> Decimal | None:
     """As the tables keep it. The books add up only if all of them are given the same number."""
-    return None if usd is None else usd.quantize(UNIT_USD, ROUND_HALF_UP)
+    return None if usd is None else pricing.rounded(usd)
 
 
 def is_whole(usd: Decimal) -> bool:

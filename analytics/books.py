@@ -172,7 +172,7 @@ class Kept(NamedTuple):
 # stand for them; and what is another period's in the hours between, by a clock that was wrong, is taken off.
 _RECORDS = """
 SELECT {of_period}, {at_its_edges}, {of_others}
-FROM {records} WHERE at >= %(start)s - %(skew)s
+FROM {records} WHERE at >= %(start)s - %(skew)s AND at < %(end)s + %(skew)s
 """
 _SUMS = """
 count(*) FILTER (WHERE (status < 400 OR billed_tokens > 0) AND {0}),
@@ -187,7 +187,7 @@ FROM {} WHERE width_s = %s AND bucket >= %s AND bucket < %s
 def read_records(tenant: Tenant, period: Period) -> Kept:
     hour = dt.timedelta(seconds=HOUR_S)
     first, last = (_hour(period.start + hour - dt.timedelta(microseconds=1)), _hour(period.end))
-    values: dict[str, Any] = {"start": period.start, "first": first, "last": last, "skew": SKEW}
+    values: dict[str, Any] = {"start": period.start, "end": period.end, "first": first, "last": last, "skew": SKEW}
     of_period, within = sql.SQL("period_start = %(start)s"), sql.SQL("at >= %(first)s AND at < %(last)s")
     query = sql.SQL(_RECORDS).format(
         of_period=_filtered(of_period),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Iterable
@@ -15,11 +16,14 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from billing.models import Reconciliation
+from tenants.models import Tenant
 
 logger = logging.getLogger(__name__)
 
 # Scrapers of several systems, or one in a hurry, are told the same for so long.
 FRESH_S = 10.0
+# All that are compared at all are compared once a day: others are of periods that were closed long ago.
+STILL_COMPARED = dt.timedelta(days=2)
 GAUGES = {
     "compared": ("nexus_books_compared", "Billing periods whose books have been compared."),
     "drifting": ("nexus_books_drifting", "Of these, those whose books differ."),
@@ -46,15 +50,17 @@ class BookGauges(Collector):
 
 def _read() -> dict[str, float]:
     """Nothing while Postgres is away."""
-    drifting = Q(drifting_since__isnull=False)
+    now = timezone.now()
+    current = Q(compared_at__gt=now - STILL_COMPARED)
     try:
-        found: dict[str, Any] = Reconciliation.objects.aggregate(
-            compared=Count("id"),
-            drifting=Count("id", filter=drifting),
-            requests=Sum(Abs("drift_requests")),
-            tokens=Sum(Abs("drift_tokens")),
-            usd=Sum(Abs("drift_usd")),
-            oldest_s=Min("drifting_since"),
+        found: dict[str, Any] = Reconciliation.objects.exclude(tenant__status=Tenant.Status.DELETED).aggregate(
+            compared=Count("id", filter=current),
+            drifting=Count("drifting_since", filter=current),
+            requests=Sum(Abs("drift_requests"), filter=current),
+            tokens=Sum(Abs("drift_tokens"), filter=current),
+            usd=Sum(Abs("drift_usd"), filter=current),
+            oldest_s=Min("drifting_since", filter=current),
+            # Of all: where no worker compares any more, it grows.
             age_s=Max("compared_at"),
         )
     except DatabaseError as error:
@@ -63,7 +69,6 @@ def _read() -> dict[str, float]:
     finally:
         # A thread's own, that nobody else uses.
         connection.close()
-    now = timezone.now()
     for name in ("oldest_s", "age_s"):
         found[name] = (now - found[name]).total_seconds() if found[name] else 0
     return {name: float(value or 0) for name, value in found.items()}

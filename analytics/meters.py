@@ -58,7 +58,7 @@ def read(tenant: Tenant, period: Period, ledger: Sums, counted: Sums | str | Non
     if not is_charged and not rows.exists():
         return Metered(NOT_METERED)
     written, free = _sum(rows), _sum(rows.filter(billable=False))
-    apart = written.minus(_sums(owed.total(tenant, period.start).values))
+    apart = written.minus(_sums(owed.total(tenant, period.start)))
     reported, uncharged = written.minus(free), free
     if not is_charged:
         uncharged = uncharged.minus(_least(apart, NOTHING))
@@ -67,7 +67,7 @@ def read(tenant: Tenant, period: Period, ledger: Sums, counted: Sums | str | Non
     apart = _most(apart, NOTHING)
     due_before = timezone.now() - LAG
     if is_charged:
-        due = written.minus(_sums(owed.total(tenant, period.start, until=due_before).values))
+        due = written.minus(_sums(owed.total(tenant, period.start, until=due_before)))
         apart = apart.plus(_least(due, NOTHING))
     apart = apart.minus(_sum(rows.filter(billable=True, sent_at=None, created_at__lt=due_before)))
     if counted is not None:

@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import redis
@@ -29,6 +30,11 @@ from tenants.models import Tenant
 logger = logging.getLogger(__name__)
 
 NOTHING = Sums()
+# Rounds begin 3 minutes apart and last up to one. What Redis lost, gateways tell again within seconds of its return,
+# some of them later than others: what is added before that is there twice.
+A_ROUND = dt.timedelta(seconds=150)
+# Some rounds: by then it has been added, or Redis goes on losing.
+MENDED_AFTER = dt.timedelta(minutes=15)
 
 
 class Comparison(NamedTuple):
@@ -54,6 +60,12 @@ class Comparison(NamedTuple):
     def is_short_in_redis(self) -> bool:
         """Whether Redis' counters lack some of what is booked, and have nothing beyond it."""
         return bool(self.keys) and all(value <= 0 for apart in self.keys.values() for value in apart)
+
+    @property
+    def is_only_short(self) -> bool:
+        """Whether that is all that differs."""
+        others = (book for name, book in self.books.items() if name != "redis" and isinstance(book, Sums))
+        return self.is_short_in_redis and all(book == self.ledger for book in others)
 
     @property
     def drift(self) -> Sums:
@@ -136,23 +148,38 @@ def _off(ledger: Ledger, counted: Counted, waiting: dict[int | None, Sums]) -> d
 
 
 def keep(found: Comparison) -> Reconciliation:
-    """As the last comparison of its period; tells of a drift that the one before had found too."""
+    """As the last comparison of its period; tells of a drift that the one before had found too.
+
+    Not if Redis only lacks something: workers add that.
+    """
     drift = found.drift
     with transaction.atomic():
         Reconciliation.objects.get_or_create(
             tenant=found.tenant, period_start=found.period.start, defaults={"compared_at": found.at, "books": {}}
         )
         row = Reconciliation.objects.select_for_update().get(tenant=found.tenant, period_start=found.period.start)
-        is_old = row.drifting_since is not None
+        since = row.drifting_since
         row.compared_at, row.books = found.at, as_json(found)
         row.drift_requests, row.drift_tokens, row.drift_usd = drift
-        row.drifting_since = (row.drifting_since or found.at) if drift != NOTHING else None
+        row.drifting_since = (since or found.at) if drift != NOTHING else None
         row.save()
     if drift != NOTHING:
         logger.warning("the books of %s from %s differ: %s", found.tenant, found.period.start, drift)
-        if is_old:
+        if since is not None and not (found.is_only_short and found.at - since < MENDED_AFTER):
             drift_found.send_robust(sender=Reconciliation, tenant=found.tenant, comparison=row)
     return row
+
+
+def has_lasted(found: Comparison, last: Reconciliation | None) -> bool:
+    """Whether Redis' counters lacked as much a round ago, or more: gateways have told again what they will."""
+    if last is None or not found.is_short_in_redis or found.at - last.compared_at < A_ROUND:
+        return False
+    then: dict[int | None, Sums] = {int(key_id): _sums(apart) for key_id, apart in last.books["keys"].items()}
+    if "not_compared" not in last.books["redis"]:
+        then[None] = _sums(last.books["redis"]).minus(_sums(last.books["ledger"]))
+    # What is missing anew is in neither of them for long enough.
+    newly = (apart.minus(then.get(key_id, NOTHING)) for key_id, apart in found.keys.items())
+    return all(value >= 0 for apart in newly for value in apart)
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
@@ -169,6 +196,10 @@ def _plain(sums: Sums) -> dict[str, Any]:
     return {**sums._asdict(), "cost_usd": str(sums.cost_usd)}
 
 
+def _sums(plain: dict[str, Any]) -> Sums:
+    return Sums(plain["requests"], plain["tokens"], Decimal(plain["cost_usd"]))
+
+
 # Counters that have expired meanwhile must not come back as a few fields.
 _ADD = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -177,15 +208,20 @@ return 1
 """
 
 
-def repair(client: redis.Redis, tenant: Tenant, period: Period, *, actor_label: str) -> dict[int | None, Sums]:
+def repair(
+    client: redis.Redis, tenant: Tenant, period: Period, *, actor_label: str, only_short: bool = False
+) -> dict[int | None, Sums]:
     """Adds to Redis' counters what they lack, so that what is counted meanwhile stays; by how much they were off.
 
-    Other books are not repaired: they are written with the ledger, in one transaction. Raises Busy, RedisError.
+    With `only_short` nothing is changed where some are too high. Other books are not repaired: they are written with
+    the ledger, in one transaction. Raises Busy, RedisError.
     """
     with bookkeeping.still(tenant.pk), transaction.atomic():
         bookkeeping.count_adjustments(client, tenant.pk, period.start)
         counted = books.read_redis(client, tenant.pk, period)
         off = _off(books.read_ledger(tenant, period.start), counted, _waiting(tenant, counted))
+        if only_short and any(value > 0 for apart in off.values() for value in apart):
+            return {}
         if off:
             before = {str(key_id or "workspace"): _plain(apart) for key_id, apart in off.items()}
             audit.record(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.utils import timezone
+from django.db.models import Q
 
 from billing.models import ClosedPeriod, Reconciliation, Subscription
 from billing.periods import Period
@@ -26,12 +26,16 @@ def purgeable_through(tenant: Tenant) -> dt.datetime | None:
     return closed.period_start if agreed else closed.period_start - dt.timedelta(microseconds=1)
 
 
+def remember(tenant: Tenant, before: dt.datetime, through: dt.datetime) -> None:
+    """Records before then are deleted next, of periods that began by `through`. By and by the plan may be another."""
+    begun_before = min(before, through + dt.timedelta(microseconds=1))
+    further = Q(records_purged_before=None) | Q(records_purged_before__lt=begun_before)
+    Subscription.objects.filter(further, tenant=tenant).update(records_purged_before=begun_before)
+
+
 def purged(tenant: Tenant, period: Period) -> str | None:
     """Why the records of a period may not be complete; None when they are."""
-    through = purgeable_through(tenant)
-    if through is None or period.start > through:
+    before = Subscription.objects.values_list("records_purged_before", flat=True).get(tenant=tenant)
+    if before is None or period.start >= before:
         return None
-    days = Subscription.objects.values_list("plan__retention_days", flat=True).get(tenant=tenant)
-    if period.start >= timezone.now() - dt.timedelta(days=days):
-        return None
-    return f"records are kept for {days} days"
+    return f"records of periods that began before {before:%Y-%m-%d} are deleted"

@@ -33,6 +33,8 @@ class Kind(NamedTuple):
     thresholds: tuple[Threshold, ...] = ()
     roles: tuple[str, ...] = MANAGERS
     channels: tuple[str, ...] = CHANNELS
+    # Where a fact of the title is not known.
+    plain_title: str = ""
 
     def defaults(self) -> dict[str, Any]:
         return {
@@ -84,6 +86,7 @@ _TABLE = (
             Threshold("factor", 3.0, 1.1, 1_000, "How many times the mean an hour must cost."),
             Threshold("floor_usd", 1.0, 0.01, 1_000_000, "Cheaper hours are never a spike, in USD."),
         ),
+        plain_title="Spending has begun",
     ),
     Kind(
         "error_rate",
@@ -134,7 +137,11 @@ class _Facts(dict[str, Any]):
 
 
 def title_of(kind: str, facts: dict[str, Any]) -> str:
-    return _find(kind).title.format_map(_Facts(facts))
+    found = _find(kind)
+    try:
+        return found.title.format_map({name: fact for name, fact in facts.items() if fact is not None})
+    except KeyError:
+        return (found.plain_title or found.title).format_map(_Facts(facts))
 
 
 def line_of(kind: str, facts: dict[str, Any]) -> str:

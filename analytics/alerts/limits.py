@@ -53,14 +53,14 @@ class Account(NamedTuple):
     used: Decimal
 
 
-def accounts(subscription: Subscription, period: Period, today: dt.date) -> list[Account]:
+def accounts(subscription: Subscription, period: Period, now: dt.datetime) -> list[Account]:
     """Those with a limit that something was used of."""
-    held = [*_of_workspace(subscription), *_of_keys(subscription.tenant_id)]
+    held = [*_of_workspace(subscription, now), *_of_keys(subscription.tenant_id)]
     # Of nothing there is no share.
     held = [one for one in held if one.limit > 0]
     if not held:
         return []
-    used = _used(subscription, period, today)
+    used = _used(subscription, period, now.date())
     return [
         one._replace(used=amount)
         for one in held
@@ -68,9 +68,9 @@ def accounts(subscription: Subscription, period: Period, today: dt.date) -> list
     ]
 
 
-def _of_workspace(subscription: Subscription) -> Iterator[Account]:
+def _of_workspace(subscription: Subscription, now: dt.datetime) -> Iterator[Account]:
     """Two budgets where there are two: the plan's, and the tenant's own wish. Either may only warn."""
-    overrides, plan = subscription.overrides, subscription.plan
+    overrides, plan = subscription.overrides, subscription.effective_plan(now)
     plans_mode = overrides.get("budget_mode", plan.budget_mode)
     for meter in METERS:
         limit = overrides.get(meter.field, getattr(plan, meter.field))

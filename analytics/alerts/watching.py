@@ -94,7 +94,7 @@ def evaluate(tenant: Tenant) -> list[AlertEvent]:
 
 def _due(subscription: Subscription, known: dict[str, rules.Rule], now: dt.datetime) -> Iterator[Due]:
     period = period_at(subscription.anchor_at, now)
-    for account in limits.accounts(subscription, period, now.date()):
+    for account in limits.accounts(subscription, period, now):
         yield from _reached(account, known[account.meter.kind], subscription.tenant, period, now.date())
     if known["spend_spike"].enabled:
         yield from _spike(subscription.tenant, known["spend_spike"], now)
@@ -140,14 +140,15 @@ def _reached(
 def _spike(tenant: Tenant, rule: rules.Rule, now: dt.datetime) -> Iterator[Due]:
     if (found := traffic.spike(now, **rule.thresholds)) is None:
         return
-    times = None if not found.mean_usd else round(float(found.cost_usd / found.mean_usd), 1)
-    facts = {
+    facts: dict[str, Any] = {
         "hour": found.hour.isoformat(),
         "cost_usd": _usd(found.cost_usd),
         "mean_usd": _usd(found.mean_usd),
         "hours": found.hours,
-        "times": times,
     }
+    # Of nothing there is no multiple.
+    if found.mean_usd:
+        facts["times"] = round(float(found.cost_usd / found.mean_usd), 1)
     yield Due("spend_spike", str(tenant), facts, f"spend_spike:{found.hour:%Y-%m-%d}")
 
 

@@ -172,12 +172,12 @@ class GatewayStatsSerializer(serializers.Serializer[Any]):
 
 
 class StatsView(OwnView):
-    """The workspace's cache in a few figures, of all time; for clients of older gateways."""
+    """The cache in a few figures, of all time; for clients of older gateways."""
 
     @extend_schema(operation_id="stats", responses=GatewayStatsSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
-            totals = queries.totals()
+            totals = queries.totals(key_id=self.own_key_id)
         return Response(
             {
                 "requests": totals.requests,

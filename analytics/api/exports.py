@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
@@ -43,8 +43,18 @@ LEDGER_COLUMNS = (
     "id", "created_at", "day", "period_start", "kind", "key", "batch", "requests", "tokens", "cost_usd", "saved_usd",
     "platform_cost_usd", "unpriced", "note",
 )  # fmt: skip
-_RECORDS = Order("usage-records", ["at", "id"])
-_LEDGER = Order("ledger", ["period_start", "id"])
+
+
+class Table(NamedTuple):
+    """`name` begins the file's."""
+
+    name: str
+    columns: tuple[str, ...]
+    order: Order
+
+
+RECORDS = Table("usage", RECORD_COLUMNS, Order("usage-records", ["at", "id"]))
+LEDGER = Table("ledger", LEDGER_COLUMNS, Order("ledger", ["period_start", "id"]))
 
 
 class ExportFields(Body):
@@ -112,43 +122,46 @@ def _answers(serializer: type[serializers.Serializer[Any]]) -> dict[Any, Any]:
     }
 
 
-class ExportView(OwnView):
-    """`order` and `columns` of one table."""
+def as_file(
+    tenant: Tenant, table: Table, found: QuerySet[Any], *, format: str, accept_encoding: str
+) -> StreamingHttpResponse:
+    """All that was found, to take away. `accept_encoding` is the request's header."""
+    compress = exports.takes_gzip(accept_encoding)
+    export = exports.Export(table.columns, _pages(tenant, table, found), format=format, compress=compress)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{table.name}-{tenant.slug}.{format}"',
+        "Vary": "Accept-Encoding",
+    }
+    if compress:
+        headers["Content-Encoding"] = "gzip"
+    media_type = exports.MEDIA_TYPES[format]
+    return StreamingHttpResponse(export.blocks(export.block()), content_type=media_type, headers=headers)
 
+
+def _pages(tenant: Tenant, table: Table, found: QuerySet[Any]) -> exports.ReadPage:
+    def read_page(place: Sequence[Any] | None) -> tuple[list[exports.Row], Sequence[Any] | None]:
+        with schema_of(tenant):
+            rows = list(table.order.after(found, place)[: exports.ROWS])
+            ended = len(rows) < exports.ROWS
+            return _rows(rows, table.columns), None if ended else table.order.place_of(rows[-1])
+
+    return read_page
+
+
+class ExportView(OwnView):
     content_negotiation_class = AnyAnswer
-    order: Order
-    columns: tuple[str, ...]
-    name: str
+    table: Table
 
     def answer(self, request: Request, query: dict[str, Any], found: QuerySet[Any]) -> HttpResponseBase:
-        if query["format"] == "json":
-            with self.reading():
-                rows, after = self.order.page(found, query["limit"], query.get("cursor"))
-                shown = _rows(rows, self.columns)
-            data = [{name: exports.plain(row[name]) for name in self.columns} for row in shown]
-            page: HttpResponseBase = Response({"object": "list", "data": data, "next": after})
-            return page
-        compress = exports.takes_gzip(request.headers.get("Accept-Encoding", ""))
-        export = exports.Export(
-            self.columns, self._pages(self.key.tenant, found), format=query["format"], compress=compress
-        )
-        headers = {
-            "Content-Disposition": f'attachment; filename="{self.name}-{self.key.tenant.slug}.{query["format"]}"',
-            "Vary": "Accept-Encoding",
-        }
-        if compress:
-            headers["Content-Encoding"] = "gzip"
-        media_type = exports.MEDIA_TYPES[query["format"]]
-        return StreamingHttpResponse(export.blocks(export.block()), content_type=media_type, headers=headers)
-
-    def _pages(self, tenant: Tenant, found: QuerySet[Any]) -> exports.ReadPage:
-        def read_page(place: Sequence[Any] | None) -> tuple[list[exports.Row], Sequence[Any] | None]:
-            with schema_of(tenant):
-                rows = list(self.order.after(found, place)[: exports.ROWS])
-                ended = len(rows) < exports.ROWS
-                return _rows(rows, self.columns), None if ended else self.order.place_of(rows[-1])
-
-        return read_page
+        if query["format"] != "json":
+            accepted = request.headers.get("Accept-Encoding", "")
+            return as_file(self.key.tenant, self.table, found, format=query["format"], accept_encoding=accepted)
+        with self.reading():
+            rows, after = self.table.order.page(found, query["limit"], query.get("cursor"))
+            shown = _rows(rows, self.table.columns)
+        data = [{name: exports.plain(row[name]) for name in self.table.columns} for row in shown]
+        page: HttpResponseBase = Response({"object": "list", "data": data, "next": after})
+        return page
 
     def key_asked_for(self, query: dict[str, Any]) -> int | None:
         """None: all keys. Raises ValidationError."""
@@ -170,7 +183,7 @@ def _rows(rows: Sequence[Any], columns: Sequence[str]) -> list[exports.Row]:
 class RecordsView(ExportView):
     """Request by request, oldest first. No record holds a prompt or an answer."""
 
-    order, columns, name = _RECORDS, RECORD_COLUMNS, "usage"
+    table = RECORDS
 
     @extend_schema(operation_id="usage_records", parameters=[RecordsQuery], responses=_answers(RecordsSerializer))
     def get(self, request: Request) -> HttpResponseBase:
@@ -189,7 +202,7 @@ class LedgerView(ExportView):
     """The ledger, whose sums are what is billed. Rows are only ever added."""
 
     permission_classes = (MayManage,)
-    order, columns, name = _LEDGER, LEDGER_COLUMNS, "ledger"
+    table = LEDGER
 
     @extend_schema(operation_id="ledger", parameters=[LedgerQuery], responses=_answers(LedgerSerializer))
     def get(self, request: Request) -> HttpResponseBase:

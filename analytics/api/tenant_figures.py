@@ -19,7 +19,7 @@ from analytics.api.metrics import MetricsSerializer
 from analytics.api.ranges import RangeQuery, range_of
 from analytics.api.tenants import OperatorView
 from analytics.costs import Question, Sums
-from billing.models import LedgerEntry, Subscription
+from billing.models import LedgerEntry, Plan, Subscription
 from billing.periods import period_at
 from billing.plans import tenant_limits
 from tenants.limits import BUDGET_FIELDS, LIMIT_FIELDS, Limits
@@ -67,7 +67,7 @@ class PeriodSerializer(serializers.Serializer[Any]):
 class TenantUsageSerializer(serializers.Serializer[Any]):
     object = serializers.CharField()
     tenant = serializers.IntegerField()
-    plan = serializers.CharField()
+    plan = serializers.CharField(help_text="Whose limits apply: Free's, once the grace of a failed payment is over.")
     period = PeriodSerializer()
     requests = ShareSerializer()
     tokens = ShareSerializer()
@@ -98,7 +98,8 @@ class TenantUsageView(OperatorView):
         tenant = self.find(id)
         now = timezone.now()
         subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
-        period, limits = period_at(subscription.anchor_at, now), _limits(subscription)
+        period, plan = period_at(subscription.anchor_at, now), subscription.effective_plan(now)
+        limits = _limits(subscription, plan)
         booked = LedgerEntry.objects.filter(tenant=tenant, period_start=period.start)
         sums = _summed(booked, "requests", "tokens", "cost_usd", "saved_usd", "unpriced")
         today = _summed(booked.filter(day=now.date()), "cost_usd")
@@ -106,7 +107,7 @@ class TenantUsageView(OperatorView):
             {
                 "object": "tenant.usage",
                 "tenant": tenant.pk,
-                "plan": subscription.plan_id,
+                "plan": plan.code,
                 "period": {"start": period.start.isoformat(), "end": period.end.isoformat()},
                 "requests": share(sums["requests"], limits.monthly_requests),
                 "tokens": share(sums["tokens"], limits.monthly_tokens),
@@ -137,8 +138,8 @@ def _day(day: str, sums: Sums) -> dict[str, Any]:
     }
 
 
-def _limits(subscription: Subscription) -> Limits:
-    row = {name: getattr(subscription.plan, name) for name in (*LIMIT_FIELDS, "budget_mode")}
+def _limits(subscription: Subscription, plan: Plan) -> Limits:
+    row = {name: getattr(plan, name) for name in (*LIMIT_FIELDS, "budget_mode")}
     row |= {f"own_{name}": getattr(subscription, name) for name in (*BUDGET_FIELDS, "budget_mode")}
     return tenant_limits(row, subscription.overrides)
 

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from drf_spectacular.utils import extend_schema
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ from rest_framework.response import Response
 
 from billing import subscriptions
 from billing.models import Plan
-from tenants import apikeys, audit, deletion, provisioning, suspension
+from tenants import apikeys, deletion, provisioning, suspension, workspaces
 from tenants.authentication import MayOperate
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, Unavailable, missing, printable, read
@@ -102,9 +102,11 @@ class ConfirmQuery(Body):
 class OperatorView(ManagementView):
     permission_classes = (MayOperate,)
 
-    def find(self, tenant_id: int, *, deleted: bool = False) -> Tenant:
+    def find(self, tenant_id: int, *, deleted: bool = False, lock: bool = False) -> Tenant:
         """Raises NotFound; also for a deleted one, unless it is asked for."""
         found = (Tenant.everyone if deleted else Tenant.objects).select_related("subscription")
+        if lock:
+            found = found.select_for_update(of=("self",), no_key=True)
         tenant = found.filter(pk=tenant_id).first()
         if tenant is None:
             raise missing("workspace", str(tenant_id))
@@ -164,11 +166,12 @@ class TenantView(OperatorView):
     def patch(self, request: Request, id: int) -> Response:
         """Whole or not at all; in effect within a second."""
         body = read(TenantPatch(data=request.data))
-        tenant = self.find(id)
-        if body.get("status") == Tenant.Status.SUSPENDED:
-            self.refuse_own(tenant, "suspended")
         try:
             with transaction.atomic():
+                # Whoever deletes it meanwhile comes first, or waits.
+                tenant = self.find(id, lock=True)
+                if body.get("status") == Tenant.Status.SUSPENDED:
+                    self.refuse_own(tenant, "suspended")
                 self._change(tenant, body)
         except subscriptions.StripeDecides as error:
             raise Conflict(str(error)) from error
@@ -182,14 +185,7 @@ class TenantView(OperatorView):
         if "status" in body:
             act = suspension.suspend if body["status"] == Tenant.Status.SUSPENDED else suspension.reactivate
             act(tenant, **by)
-        names = [name for name in ("name", "email") if name in body and body[name] != getattr(tenant, name)]
-        if names:
-            before = {name: getattr(tenant, name) for name in names}
-            after = {name: body[name] for name in names}
-            for name, value in after.items():
-                setattr(tenant, name, value)
-            tenant.save(update_fields=names)
-            audit.record("tenant.changed", tenant=tenant, target=tenant.slug, before=before, after=after, **by)
+        workspaces.change(tenant, {name: body[name] for name in ("name", "email") if name in body}, **by)
 
     @extend_schema(operation_id="delete_tenant", parameters=[ConfirmQuery], request=None, responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
@@ -227,7 +223,14 @@ def _found(query: dict[str, Any]) -> QuerySet[Tenant]:
 
 def _owner(email: str) -> User:
     """Who has this address, or a new account without a password. Raises ValidationError."""
-    user = User.objects.filter(email=email).first()
-    if user is not None and not user.is_active:
+    try:
+        user = User.objects.filter(email=email).first()
+        if user is None:
+            with transaction.atomic():
+                user = User.objects.create_user(email)
+    except IntegrityError:
+        # Another request has just made it.
+        user = User.objects.get(email=email)
+    if not user.is_active:
         raise ValidationError({"email": "This account is deactivated."})
-    return user or User.objects.create_user(email)
+    return user

@@ -5,10 +5,11 @@ Closes what is over first. Refuses to call a difference small: one unit of 1e-10
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import redis
 from django.utils import timezone
@@ -26,7 +27,7 @@ from tenants.models import Tenant
 
 # Holds of killed processes keep a period open until they expire.
 CLOSING_S, BUSY_S = 90.0, 30.0
-MOST_ROUNDS = 10
+Result = TypeVar("Result")
 BOOKS = ("ledger", "redis", "records", "rollups", "closed", "stripe")
 
 
@@ -63,10 +64,14 @@ def compare(client: redis.Redis, tenants: Sequence[Tenant]) -> list[Comparison]:
 
 
 def _compare(client: redis.Redis, tenant: Tenant, period: Period) -> Comparison:
+    return _patiently(lambda: reconciliation.compare(client, tenant, period))
+
+
+def _patiently(read: Callable[[], Result]) -> Result:
     until = time.monotonic() + BUSY_S
     while True:
         try:
-            return reconciliation.compare(client, tenant, period)
+            return read()
         except Busy:
             if time.monotonic() > until:
                 raise
@@ -86,11 +91,11 @@ def off(found: Sequence[Comparison]) -> list[Off]:
 
 
 def reconcile(client: redis.Redis, tenants: Sequence[Tenant]) -> None:
-    """As workers do it, minutes apart: who differs is compared once more, and what Redis lacks is added."""
-    reconciler.mark(client, [tenant.pk for tenant in tenants])
-    for _ in range(MOST_ROUNDS):
-        if not reconciler.compare_marked(client):
-            return
+    """What Redis lacks is added, as workers do it a round after they found it: here nobody tells anything any more."""
+    repair = functools.partial(reconciliation.repair, client, actor_label=reconciler.NAME, only_short=True)
+    for tenant in tenants:
+        for period in periods(tenant):
+            _patiently(functools.partial(repair, tenant, period))
 
 
 def rows(found: Sequence[Comparison]) -> list[Row]:

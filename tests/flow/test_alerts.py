@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from analytics import alerts, booking
 from analytics.alerts import schedule, watching
+from analytics.alerts.kinds import title_of
 from analytics.alerts.models import AlertEvent, AlertRule
 from analytics.models import HOUR_S, UsageRollup
 from analytics.signals import drift_found
 from analytics.tasks import evaluate_alerts, purge_records, sweep_alerts
 from billing import signals as billing
 from billing import subscriptions
-from billing.models import Reconciliation, Subscription
+from billing.models import Plan, Reconciliation, Subscription
 from gateway.cache import tuning
 from gateway.models import Verdict
 from tenants.db import schema_of
@@ -224,6 +225,30 @@ def test_an_hour_that_costs_many_times_the_usual_is_told_once_a_day(alice: Works
     assert (event.kind, event.facts["cost_usd"]) == ("spend_spike", "4.50")
     spend(alice, "20")
     assert evaluate(alice) == []
+
+
+def test_a_first_hour_that_costs_something_is_told_without_a_multiple_of_nothing(alice: Workspace) -> None:
+    hours(alice, "0")
+    spend(alice, "4.5")
+    (event,) = evaluate(alice)
+    assert "times" not in event.facts
+    assert title_of(event.kind, event.facts) == "Spending has begun"
+    # As it was kept until now.
+    assert title_of(event.kind, {**event.facts, "times": None}) == "Spending has begun"
+    assert title_of(event.kind, {**event.facts, "times": 4.5}) == "Spending is 4.5 × the usual"
+
+
+def test_limits_are_frees_once_the_grace_of_a_failed_payment_is_over(alice: Workspace) -> None:
+    Plan.objects.get_or_create(code="tiny", defaults={"name": "Tiny", "monthly_requests": 2, "position": 99})
+    subscriptions.change_plan(alice.tenant, "tiny")
+    use(alice, 2)
+    rows = Subscription.objects.filter(tenant=alice.tenant)
+    rows.update(grace_until=timezone.now() - dt.timedelta(minutes=1))
+    evaluate(alice)
+    assert raised(alice, "quota_requests") == []
+    rows.update(grace_until=timezone.now() + dt.timedelta(days=1))
+    evaluate(alice)
+    assert percents(alice, "quota_requests") == [50, 80, 100]
 
 
 def test_a_cheap_hour_and_a_young_workspace_have_no_spikes(make_workspace: Callable[..., Workspace]) -> None:

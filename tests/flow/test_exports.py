@@ -94,7 +94,7 @@ def test_gzip_is_sent_to_who_takes_it(server: str, used: Workspace) -> None:
     with httpx2.stream(
         "GET", f"{server}{path}", headers={"Authorization": f"Bearer {used.key}", "Accept-Encoding": "br, gzip"}
     ) as packed:
-        assert packed.headers["content-encoding"] == "gzip" and packed.headers["vary"] == "Accept-Encoding"
+        assert packed.headers["content-encoding"] == "gzip" and "Accept-Encoding" in packed.headers["vary"]
         assert gzip.decompress(b"".join(packed.iter_raw())) == plain.content
     assert "content-encoding" not in download(server, used, path, **{"Accept-Encoding": "gzip;q=0"}).headers
 

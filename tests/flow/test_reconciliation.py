@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import io
 import random
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,13 +19,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from analytics import books, reconciler, reconciliation
+from analytics import books, reconciliation
 from analytics.books import Sums
 from analytics.events import HIT_SEMANTIC
-from analytics.gauges import BookGauges
 from analytics.reconciliation import Comparison
 from analytics.signals import drift_found
-from analytics.tasks import compare_all_books, compare_books, drain_usage
+from analytics.tasks import drain_usage
 from billing import bookkeeping
 from billing.bookkeeping import Busy, Correction
 from billing.models import LedgerEntry, Reconciliation
@@ -212,39 +212,6 @@ def test_counters_that_are_off_are_told_the_second_time_and_repaired_by_the_diff
         drift_found.disconnect(listen)
 
 
-def test_counters_that_lack_something_are_repaired_by_the_second_round_and_others_are_left_to_people(
-    alice: Workspace, mallory: Workspace, client: redis.Redis
-) -> None:
-    told: list[Any] = []
-
-    def listen(tenant: Any, **_: Any) -> None:
-        told.append(tenant)
-
-    drift_found.connect(listen)
-    try:
-        for workspace in (alice, mallory):
-            use(workspace, {})
-        drain_usage()
-        # Redis lost its last second, with an exact hit of this key.
-        client.hincrby(counters_of(alice), "r", -1)
-        client.hincrby(counters_of(alice), f"k{alice.api_key.pk}:r", -1)
-        # Something was used that nobody booked.
-        client.hincrby(counters_of(mallory), "r", 1)
-        compare_books()
-        assert not {alice.tenant, mallory.tenant} & {*told}
-        assert client.hget(counters_of(alice), "r") == b"0"
-        # Both are still marked.
-        compare_books()
-    finally:
-        drift_found.disconnect(listen)
-    assert client.hget(counters_of(alice), "r") == client.hget(counters_of(alice), f"k{alice.api_key.pk}:r") == b"1"
-    assert Reconciliation.objects.get(tenant=alice.tenant).drifting_since is None
-    assert AuditEvent.objects.get(tenant=alice.tenant, action="ledger.counters_repaired").actor_label == reconciler.NAME
-    assert client.hget(counters_of(mallory), "r") == b"2"
-    assert Reconciliation.objects.get(tenant=mallory.tenant).drift_requests == 1
-    assert mallory.tenant in told and alice.tenant not in told
-
-
 def test_without_counters_in_redis_nothing_differs_and_nothing_is_repaired(
     alice: Workspace, client: redis.Redis
 ) -> None:
@@ -320,24 +287,6 @@ def test_an_adjustment_of_another_workspaces_key_is_refused(alice: Workspace, ma
         )
 
 
-def test_what_cannot_be_told_now_keeps_the_last_comparison(
-    alice: Workspace, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use(alice, {})
-    drain_usage()
-    compare_books()
-    kept = Reconciliation.objects.get(tenant=alice.tenant).compared_at
-    use(alice, {})
-    monkeypatch.setattr(books, "MOST_WAITING", 0)
-    reconciler.mark(client, [alice.tenant.pk])
-    compare_books()
-    assert Reconciliation.objects.get(tenant=alice.tenant).compared_at == kept
-    monkeypatch.undo()
-    # It had stayed marked.
-    compare_books()
-    assert Reconciliation.objects.get(tenant=alice.tenant).compared_at > kept
-
-
 def test_a_comparison_waits_for_a_booking_and_gives_up_in_time(
     alice: Workspace, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,17 +314,18 @@ def test_a_comparison_waits_for_a_booking_and_gives_up_in_time(
     assert compare(client, alice).drift == reconciliation.NOTHING
 
 
-def test_whoever_used_something_is_compared_next_and_everybody_once_a_day(
-    make_workspace: Callable[..., Workspace],
+def test_records_are_looked_for_from_a_day_before_the_period_to_a_day_after_it(
+    alice: Workspace, client: redis.Redis
 ) -> None:
-    used, idle = make_workspace(), make_workspace()
-    use(used, {})
+    """Whose time is further off says so: all that came since are not read for it."""
+    period = ended_ago(alice, dt.timedelta(days=5))
+    (event,) = use(alice, {}, now=period.end - dt.timedelta(days=1))
+    clock_off = dataclasses.replace(event, id=str(uuid.uuid4()), at=(period.end + dt.timedelta(hours=23)).timestamp())
+    far_off = dataclasses.replace(event, id=str(uuid.uuid4()), at=(period.end + dt.timedelta(hours=25)).timestamp())
+    send(stream_of(alice), clock_off, far_off)
     drain_usage()
-    compare_books()
-    assert Reconciliation.objects.filter(tenant=used.tenant, drifting_since=None).count() == 1
-    assert not Reconciliation.objects.filter(tenant=idle.tenant).exists()
-    compare_all_books()
-    assert Reconciliation.objects.filter(tenant=idle.tenant, drifting_since=None).count() == 1
+    found = reconciliation.compare(client, alice.tenant, period)
+    assert (found.ledger.requests, found.books["records"]) == (3, Sums(2, 60, 2 * COST_USD))
 
 
 def test_the_command_prints_what_differs_and_repairs_it(alice: Workspace, client: redis.Redis) -> None:
@@ -391,17 +341,6 @@ def test_the_command_prints_what_differs_and_repairs_it(alice: Workspace, client
     assert client.hget(counters_of(alice), "t") == b"30"
     with pytest.raises(CommandError, match="no workspace"):
         call_command("reconcile", "--tenant", "nobody", stdout=text)
-
-
-def test_metrics_say_that_books_differ(alice: Workspace, client: redis.Redis) -> None:
-    use(alice, {})
-    drain_usage()
-    client.hincrby(counters_of(alice), "r", -2)
-    reconciliation.keep(compare(client, alice))
-    values = {metric.name: metric.samples[0].value for metric in BookGauges().collect()}
-    assert values["nexus_books_drifting"] >= 1 and values["nexus_books_drift_requests"] >= 2
-    reconciliation.repair(client, alice.tenant, period_of(alice), actor_label="a test")
-    reconciliation.keep(compare(client, alice))
 
 
 def test_nobody_is_told_of_another_tenants_events(alice: Workspace, client: redis.Redis) -> None:

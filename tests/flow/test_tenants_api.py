@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from analytics.tasks import drain_usage, purge_records
-from billing.models import LedgerEntry
+from billing.models import LedgerEntry, Plan, Subscription
 from gateway.tasks import purge_cache
 from tenants import deletion, keyspace
 from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
@@ -21,6 +22,7 @@ from tests.booked import NOON, book, week
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import call, made, manages, refused
+from tests.together import PATIENCE_S, while_it_waits
 from tests.usage import miss, send, stream_of
 
 PATH = "/api/admin/tenants"
@@ -79,11 +81,11 @@ def test_a_workspace_is_changed_suspended_and_taken_back(server: str, operator: 
     body = {"name": "New", "email": "new@example.com", "plan": "pro", "overrides": {}, "status": "suspended"}
     changed = call(operator, "PATCH", path, body).json()
     assert {name: changed[name] for name in body} == body
-    until = time.monotonic() + 1
+    until = time.monotonic() + PATIENCE_S
     while chat(server, alice.key).status_code != 403:
         assert time.monotonic() < until
     assert call(operator, "PATCH", path, {"status": "active"}).json()["status"] == "active"
-    until = time.monotonic() + 1
+    until = time.monotonic() + PATIENCE_S
     while chat(server, alice.key, "gpt-4o-mini").status_code != 200:
         assert time.monotonic() < until
     actions = ["plan.changed", "tenant.suspended", "tenant.changed", "tenant.reactivated"]
@@ -132,7 +134,7 @@ def test_a_deleted_workspace_leaves_its_ledger_and_nothing_else(
         refused(call(operator, "DELETE", f"{path}{query}"), 400, "confirm")
     assert delete(operator, alice).status_code == 204
     assert not redis_keys(alice.tenant) and not schema_exists(alice.tenant)
-    until = time.monotonic() + 1
+    until = time.monotonic() + PATIENCE_S
     while chat(server, alice.key, "gpt-4o-mini").status_code != 401:
         assert time.monotonic() < until
     assert call(alice, "GET", "/v1/usage/costs").status_code == 401
@@ -145,6 +147,34 @@ def test_a_deleted_workspace_leaves_its_ledger_and_nothing_else(
     assert not alice.owner.is_active and alice.owner.email.endswith(".invalid")
     for method, rest in (("PATCH", ""), ("GET", "/usage"), ("GET", "/analytics")):
         assert call(operator, method, f"{path}{rest}", {} if method == "PATCH" else None).status_code == 404
+
+
+def test_limits_are_frees_once_the_grace_of_a_failed_payment_is_over(operator: Workspace, alice: Workspace) -> None:
+    rows = Subscription.objects.filter(tenant=alice.tenant)
+    for grace, plan in ((dt.timedelta(days=1), "scale"), (dt.timedelta(minutes=-1), "free")):
+        rows.update(grace_until=timezone.now() + grace)
+        used = call(operator, "GET", f"{PATH}/{alice.tenant.pk}/usage").json()
+        limit = Plan.objects.get(code=plan).monthly_requests
+        assert (used["plan"], used["requests"]["limit"], used["limits"]["monthly_requests"]) == (plan, limit, limit)
+
+
+def test_a_workspace_that_is_deleted_meanwhile_is_not_changed(operator: Workspace, alice: Workspace) -> None:
+    def delete() -> None:
+        Tenant.objects.filter(pk=alice.tenant.pk).update(status=Tenant.Status.DELETED)
+
+    body = {"name": "Alice Ltd", "email": "alice@example.com", "status": "active", "plan": "pro"}
+    path = f"{PATH}/{alice.tenant.pk}"
+    assert while_it_waits(lambda: call(operator, "PATCH", path, body), delete).status_code == 404
+    tenant = Tenant.everyone.select_related("subscription").get(pk=alice.tenant.pk)
+    assert (tenant.name, tenant.status, tenant.subscription.plan_id) == (alice.tenant.name, "deleted", "scale")
+
+
+def test_two_workspaces_at_once_for_somebody_new_have_one_owner(operator: Workspace) -> None:
+    body = new()
+    answer = while_it_waits(lambda: call(operator, "POST", PATH, body), lambda: User.objects.create_user(body["email"]))
+    assert answer.status_code == 201
+    owner = Membership.objects.get(tenant=answer.json()["id"]).user
+    assert owner.email == body["email"] and User.objects.filter(email=body["email"]).count() == 1
 
 
 def test_a_deleted_workspaces_people_are_not_named_in_the_audit_log(operator: Workspace, alice: Workspace) -> None:
