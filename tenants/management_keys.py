@@ -1,5 +1,6 @@
 """A workspace's API keys, managed by its own programs. The text of a key is in the answer that makes it, and nowhere
-else. Refuses to give what the asking key has not.
+else. Refuses to give a scope that the asking key has not. A key's models, limits and end bind that key alone: whoever
+may manage keys may issue one without any.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from tenants.authentication import OPERATOR
 from tenants.bodies import Body
 from tenants.limits import BUDGET_FIELDS, COUNT_FIELDS, LARGEST, LARGEST_USD, BudgetMode
 from tenants.management_views import Conflict, ManagementView, missing, printable, read
-from tenants.models import ApiKey, Tenant
+from tenants.models import ApiKey, AuditEvent, Tenant
 from tenants.paging import Order, PageQuery
 from tenants.roles import ADMIN_SCOPE, SCOPES, Action
 
-MAX_KEYS, MAX_MODELS = 1_000, 500
+MAX_MODELS = 500
 MAX_OVERLAP_S = 30 * 86400
 # What a key may be given here; “operator” is given in the operators' admin only.
 GRANTED = SCOPES | {ADMIN_SCOPE}
@@ -137,7 +138,7 @@ class KeysView(ManagementView):
     def post(self, request: Request) -> Response:
         values = read(KeyBody(data=request.data))
         _check_scopes(self.key, values.get("scopes", []))
-        with self.changing():
+        with self.changing(affects_calls=False):
             _check_room(self.key.tenant)
             issued = apikeys.issue(self.key.tenant, **values, **self.by())
         return Response({**shown(issued.key), "api_key": issued.text}, status=201)
@@ -157,13 +158,14 @@ class KeyView(ManagementView):
         """What is left out stays as it is; null lifts a limit."""
         force = read(ForceQuery(data=request.query_params.dict()))["force"]
         values = read(KeyBody(data=request.data))
-        with self.changing():
+        with self.changing(affects_calls=False):
             key = _find(self.key, id, lock=True)
             _check_power(self.key, key)
-            if key.revoked_at is not None:
-                raise Conflict("This key is revoked. Issue another one.")
+            _check_alive(key)
             if "scopes" in values:
                 _check_scopes(self.key, values["scopes"])
+            if not force and _ends_later(key, values) and _was_rotated(key):
+                raise Conflict(f"This key was rotated, and ends when its successor has taken over. {_FORCE}")
             if key.pk == self.key.pk and not force and _locks_out(values):
                 raise Conflict(f"This key is the one that asks, and could not manage any more. {_FORCE}")
             before = shown(key)
@@ -178,7 +180,7 @@ class KeyView(ManagementView):
     def delete(self, request: Request, id: str) -> Response:
         """It is refused everywhere within a second. A second time changes nothing."""
         force = read(ForceQuery(data=request.query_params.dict()))["force"]
-        with self.changing():
+        with self.changing(affects_calls=False):
             key = _find(self.key, id, lock=True)
             _check_power(self.key, key)
             if key.pk == self.key.pk and not force:
@@ -195,7 +197,7 @@ class RotateKeyView(ManagementView):
     @extend_schema(operation_id="rotate_api_key", request=RotateBody, responses={201: IssuedKeySerializer})
     def post(self, request: Request, id: str) -> Response:
         body = read(RotateBody(data=request.data))
-        with self.changing():
+        with self.changing(affects_calls=False):
             key = _find(self.key, id, lock=True)
             _check_power(self.key, key)
             _check_room(self.key.tenant)
@@ -214,13 +216,36 @@ def _all(tenant: Tenant) -> QuerySet[ApiKey]:
 
 
 def _living(tenant: Tenant) -> QuerySet[ApiKey]:
-    return _all(tenant).filter(revoked_at=None).exclude(expires_at__lte=timezone.now())
+    return apikeys.living(tenant).select_related("tenant", "created_by")
 
 
 def _check_room(tenant: Tenant) -> None:
     """Raises Conflict."""
-    if _living(tenant).count() >= MAX_KEYS:
-        raise Conflict(f"A workspace has {MAX_KEYS:,} keys at most. Revoke some first.", "limit_reached")
+    try:
+        apikeys.check_room(tenant)
+    except apikeys.TooManyKeys as error:
+        raise Conflict(str(error), "limit_reached") from error
+
+
+def _check_alive(key: ApiKey) -> None:
+    """What is over stays over: the place it had may be another's by now. Raises Conflict."""
+    if key.revoked_at is not None:
+        raise Conflict("This key is revoked. Issue another one.")
+    if key.expires_at is not None and key.expires_at <= timezone.now():
+        raise Conflict("This key has expired. Issue another one.")
+
+
+def _ends_later(key: ApiKey, values: dict[str, Any]) -> bool:
+    if key.expires_at is None or "expires_at" not in values:
+        return False
+    until: dt.datetime | None = values["expires_at"]
+    return until is None or until > key.expires_at
+
+
+def _was_rotated(key: ApiKey) -> bool:
+    return AuditEvent.objects.filter(
+        tenant=key.tenant, action="key.rotated", target__startswith=f"nk-{key.public_id}-"
+    ).exists()
 
 
 def _find(asking: ApiKey, public_id: str, *, lock: bool = False) -> ApiKey:

@@ -1,4 +1,5 @@
-"""Who is a member of a workspace, managed by its own programs. Refuses to leave a workspace without an owner.
+"""Who is a member of a workspace, managed by its own programs. Refuses to make, change or remove owners: that is for
+people (tenants.roles).
 
 Members must have signed up: invitations by mail are not sent from here.
 """
@@ -9,17 +10,18 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenants import roles
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, missing, read
+from tenants.members import MAX_MEMBERS
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.paging import Order, PageQuery
 from tenants.roles import Action
 
-MAX_MEMBERS = 1_000
 _ORDER = Order("users", ["id"])
 
 
@@ -74,8 +76,9 @@ class UsersView(ManagementView):
     def post(self, request: Request) -> Response:
         """Somebody who has signed up; they see the workspace at once. Nobody is written to."""
         body = read(MemberBody(data=request.data))
+        _check_no_owner(body["role"])
         email = body["email"].strip().lower()
-        with self.changing():
+        with self.changing(affects_calls=False):
             members = Membership.objects.filter(tenant=self.key.tenant)
             user = User.objects.filter(email=email, is_active=True).first()
             if user is None:
@@ -102,11 +105,10 @@ class UserView(ManagementView):
     @extend_schema(operation_id="change_user", request=RoleBody, responses=MemberSerializer)
     def patch(self, request: Request, id: int) -> Response:
         role = read(RoleBody(data=request.data))["role"]
-        with self.changing():
+        with self.changing(affects_calls=False):
             member = _find(self.key, id)
             before = member.role
-            if role != Role.OWNER:
-                _check_others_own(member)
+            _check_no_owner(before, role)
             member.role = role
             member.save(update_fields=["role"])
             self.record("member.changed", member.user.email, before={"role": before}, after={"role": role})
@@ -115,9 +117,9 @@ class UserView(ManagementView):
     @extend_schema(operation_id="remove_user", request=None, responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
         """From this workspace; the account stays. Keys they have made go on."""
-        with self.changing():
+        with self.changing(affects_calls=False):
             member = _find(self.key, id)
-            _check_others_own(member)
+            _check_no_owner(member.role)
             self.record("member.removed", member.user.email, before={"role": member.role})
             member.delete()
         return Response(status=204)
@@ -133,10 +135,10 @@ def _find(asking: ApiKey, user_id: int) -> Membership:
     return member
 
 
-def _check_others_own(member: Membership) -> None:
-    """Raises Conflict for the last owner."""
-    if member.role != Role.OWNER:
-        return
-    owners = Membership.objects.filter(tenant_id=member.tenant_id, role=Role.OWNER, user__is_active=True)
-    if not owners.exclude(pk=member.pk).exists():
-        raise Conflict("This is the workspace's last owner. Make somebody else an owner first.", "last_owner")
+def _check_no_owner(*touched: str) -> None:
+    """Raises PermissionDenied."""
+    if Role.OWNER in touched:
+        who = " or ".join(roles.who_may(Action.OWNERSHIP))
+        raise PermissionDenied(
+            f"No API key may name owners, or change and remove them. An {who} can, who has logged in.", "forbidden"
+        )

@@ -31,6 +31,25 @@ class Unavailable(APIException):
     default_code = "service_unavailable"
 
 
+@contextlib.contextmanager
+def changing(tenant: Tenant, *, affects_calls: bool = True) -> Iterator[None]:
+    """One change of a tenant at a time, whole or not at all. Raises Conflict, NotFound.
+
+    Every process forgets what it knows of the tenant, unless no call goes by what is changed.
+    """
+    try:
+        with schema_of(tenant), transaction.atomic():
+            # Two at once would both find a name free, or the last place of a limit.
+            if Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first() is None:
+                raise NotFound("This workspace has been deleted.")
+            yield
+            if affects_calls:
+                revocations.publish(f"tenant:{tenant.pk}")
+    except IntegrityError as error:
+        # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
+        raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
+
+
 class ManagementView(APIView):
     """`action` is what a key must have the scope for; `to_read`, if it is another one, what suffices to look."""
 
@@ -50,19 +69,8 @@ class ManagementView(APIView):
         with schema_of(self.key.tenant):
             yield
 
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """One change of a tenant at a time, whole or not at all; every process learns of it."""
-        tenant = self.key.tenant
-        try:
-            with schema_of(tenant), transaction.atomic():
-                # Two at once would both find a name free, or the last place of a limit.
-                Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-                yield
-                revocations.publish(f"tenant:{tenant.pk}")
-        except IntegrityError as error:
-            # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
-            raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
+    def changing(self, *, affects_calls: bool = True) -> contextlib.AbstractContextManager[None]:
+        return changing(self.key.tenant, affects_calls=affects_calls)
 
     def by(self) -> By:
         """Who asks, for the audit log."""

@@ -47,6 +47,8 @@ def is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        if parsed.is_site_local or any(parsed in network for network in _NEVER):
+            return False
         if parsed in _NAT64:
             inner = ipaddress.IPv4Address(parsed.packed[-4:])
         if inner is not None:
@@ -55,6 +57,9 @@ def is_public(address: str) -> bool:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# The IPv4-compatible addresses of RFC 4291, and where RFC 8215 lets networks translate to IPv4 as they like: nobody's
+# public address, and what is in the last bits may be the database's.
+_NEVER = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 
 
 def check_literal(url: str) -> None:

@@ -21,7 +21,7 @@ def _client() -> redis.Redis:
 
 
 def publish(message: str) -> None:
-    """`key:<public id>`, `tenant:<id>`, `prices`, or `*`; sent once what it is about has been committed."""
+    """`key:<public id>`, `tenant:<id>`, `prices`, `platform`, or `*`; sent once what it is about has been committed."""
     transaction.on_commit(functools.partial(_send, message), robust=True)
 
 

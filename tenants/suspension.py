@@ -24,7 +24,10 @@ def reactivate(tenant: Tenant, **by: Unpack[By]) -> bool:
 
 def _set_status(tenant: Tenant, status: Tenant.Status, action: str, by: By) -> bool:
     with transaction.atomic():
-        current = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        current = Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()
+        if current is None:
+            # It has been deleted meanwhile.
+            return False
         before, current.status = current.status, status
         tenant.status = status
         if before == status:

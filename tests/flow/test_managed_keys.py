@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from tenants import apikeys, keys, management_keys
+from tenants import apikeys, keys
 from tenants.limits import BUDGET_FIELDS, COUNT_FIELDS
 from tenants.models import ApiKey, AuditEvent
+from tenants.roles import SCOPES
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import audited, call, made, manages, refused
+from tests.together import PATIENCE_S
 
 PATH = "/v1/admin/api-keys"
 LIMITS: dict[str, Any] = dict.fromkeys(COUNT_FIELDS, 100) | dict.fromkeys(BUDGET_FIELDS, "12.50")
@@ -52,12 +54,12 @@ def test_an_issued_key_is_served_at_once_and_a_revoked_one_is_not(server: str, a
     assert chat(server, key["api_key"], "gpt-4o-mini").status_code == 200
     assert chat(server, key["api_key"], "gpt-4o").status_code == 403
     assert call(admin, "PATCH", f"{PATH}/{key['id']}", {"allowed_models": []}).status_code == 200
-    until = time.monotonic() + 1
+    until = time.monotonic() + PATIENCE_S
     while chat(server, key["api_key"], "gpt-4o").status_code != 200:
         assert time.monotonic() < until
     for _ in range(2):
         assert call(admin, "DELETE", f"{PATH}/{key['id']}").status_code == 204
-    until = time.monotonic() + 1
+    until = time.monotonic() + PATIENCE_S
     while chat(server, key["api_key"], "gpt-4o").status_code != 401:
         assert time.monotonic() < until
     assert [event.action for event in audited(admin)] == ["key.issued", "key.changed", "key.revoked"]
@@ -90,6 +92,52 @@ def test_a_rotated_key_has_the_same_rights_and_overlaps(admin: Workspace) -> Non
     assert at_once.status_code == 201
     assert call(admin, "GET", f"{PATH}/{new.json()['id']}").json()["status"] == "expired"
     refused(call(admin, "POST", f"{PATH}/{new.json()['id']}/rotate", {}), 409)
+
+
+def test_a_key_that_is_over_does_not_come_back(admin: Workspace) -> None:
+    now = timezone.now()
+    for over in ({"expires_at": now - dt.timedelta(seconds=1)}, {"revoked_at": now}):
+        key = made(admin, PATH, {"name": "app"})
+        ApiKey.objects.filter(public_id=key["id"]).update(**over)
+        for change in ({"expires_at": None}, {"expires_at": (now + dt.timedelta(days=1)).isoformat()}, {"name": "b"}):
+            for query in ("", "?force=true"):
+                refused(call(admin, "PATCH", f"{PATH}/{key['id']}{query}", change), 409)
+        assert call(admin, "GET", f"{PATH}/{key['id']}").json()["status"] in {"expired", "revoked"}
+
+
+def test_a_rotated_key_gets_no_later_end_by_accident(admin: Workspace) -> None:
+    key = made(admin, PATH, {"name": "app"})
+    path = f"{PATH}/{key['id']}"
+    # Nobody has rotated it yet.
+    for end in (1, 2):
+        end_at = (timezone.now() + dt.timedelta(days=end)).isoformat()
+        assert call(admin, "PATCH", path, {"expires_at": end_at}).status_code == 200
+    assert call(admin, "POST", f"{path}/rotate", {"overlap_s": 3600}).status_code == 201
+    soon, late = ((timezone.now() + dt.timedelta(minutes=minutes)).isoformat() for minutes in (30, 90))
+    for later in (None, late):
+        assert "?force=true" in refused(call(admin, "PATCH", path, {"expires_at": later}), 409)
+    assert call(admin, "PATCH", path, {"expires_at": soon, "name": "old"}).status_code == 200
+    assert call(admin, "PATCH", f"{path}?force=true", {"expires_at": late}).status_code == 200
+
+
+def test_an_admin_key_gives_and_manages_every_scope_but_the_operators(admin: Workspace) -> None:
+    key = made(admin, PATH, {"scopes": ["billing", "keys"]})
+    path = f"{PATH}/{key['id']}"
+    assert call(admin, "PATCH", path, {"scopes": [*sorted(SCOPES)[:7], "admin"]}).status_code == 200
+    rotated = call(admin, "POST", f"{path}/rotate", {})
+    assert rotated.status_code == 201
+    for each in (key["id"], rotated.json()["id"]):
+        assert call(admin, "DELETE", f"{PATH}/{each}").status_code == 204
+
+
+def test_a_key_that_manages_keys_gives_what_it_has(admin: Workspace) -> None:
+    own = apikeys.issue(admin.tenant, scopes=["keys", "billing"])
+    asking = {"Authorization": f"Bearer {own.text}"}
+    for scopes, status in (([], 201), (["keys"], 201), (["billing"], 201), (["team"], 403), (["admin"], 403)):
+        assert call(None, "POST", PATH, {"scopes": scopes}, **asking).status_code == status
+    strong = f"{PATH}/{admin.api_key.public_id}"
+    for method, path in (("PATCH", strong), ("DELETE", strong), ("POST", f"{strong}/rotate")):
+        assert call(None, method, path, {}, **asking).status_code == 403
 
 
 def test_the_asking_key_does_not_lock_itself_out_by_accident(admin: Workspace) -> None:
@@ -140,7 +188,7 @@ def test_lists_have_pages_and_hide_what_is_dead(admin: Workspace) -> None:
 
 
 def test_a_workspace_has_so_many_keys_at_most(admin: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(management_keys, "MAX_KEYS", 2)
+    monkeypatch.setattr(apikeys, "MAX_KEYS", 2)
     key = made(admin, PATH, {})
     for path in (PATH, f"{PATH}/{key['id']}/rotate"):
         answer = call(admin, "POST", path, {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tenants import management_users
+from tenants import apikeys, management_users
 from tenants.models import Membership, User
 from tests.conftest import Workspace
 from tests.management import audited, call, made, refused
@@ -36,17 +36,23 @@ def test_who_has_signed_up_is_added_changed_and_removed(admin: Workspace, mallor
     ]
 
 
-def test_the_last_owner_stays(admin: Workspace, mallory: Workspace) -> None:
-    own = f"{PATH}/{admin.owner.pk}"
-    for method, body in (("DELETE", None), ("PATCH", {"role": "viewer"})):
-        answer = call(admin, method, own, body)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "last_owner")
-    made(admin, PATH, {"email": mallory.owner.email, "role": "owner"})
-    User.objects.filter(pk=mallory.owner.pk).update(is_active=False)
-    assert call(admin, "DELETE", own).status_code == 409
-    User.objects.filter(pk=mallory.owner.pk).update(is_active=True)
-    assert call(admin, "DELETE", own).status_code == 204
-    assert roles(admin) == {mallory.owner.email: "owner"}
+@pytest.mark.parametrize("scope", ["team", "admin"])
+def test_no_key_makes_changes_or_removes_an_owner(admin: Workspace, mallory: Workspace, scope: str) -> None:
+    issued = apikeys.issue(admin.tenant, scopes=[scope])
+    other = Membership.objects.create(user=mallory.owner, tenant=admin.tenant, role="viewer")
+    owner, viewer = f"{PATH}/{admin.owner.pk}", f"{PATH}/{mallory.owner.pk}"
+    for method, path, body in (
+        ("POST", PATH, {"email": "somebody@example.com", "role": "owner"}),
+        ("PATCH", viewer, {"role": "owner"}),
+        ("PATCH", owner, {"role": "viewer"}),
+        ("DELETE", owner, None),
+    ):
+        answer = call(None, method, path, body, Authorization=f"Bearer {issued.text}")
+        assert "owner can, who has logged in" in refused(answer, 403)
+    assert roles(admin) == {admin.owner.email: "owner", mallory.owner.email: "viewer"}
+    # Nor the second one.
+    Membership.objects.filter(pk=other.pk).update(role="owner")
+    refused(call(None, "DELETE", viewer, Authorization=f"Bearer {issued.text}"), 403)
 
 
 def test_who_has_not_signed_up_or_is_a_member_is_refused(admin: Workspace) -> None:

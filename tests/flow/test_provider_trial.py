@@ -92,7 +92,7 @@ def test_it_needs_the_scope_a_valid_key_and_a_provider(server: str, admin: Works
     missing = trial(server, admin, "nobody", model="ok")
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
     plain = trial(server, mallory, model="ok")
-    assert plain.status_code == 403 and "scope “admin”" in plain.json()["error"]["message"]
+    assert plain.status_code == 403 and "lacks the scope “providers”" in plain.json()["error"]["message"]
     assert trial(server, admin, model="ok", headers={"Authorization": "Bearer nk-x"}).status_code == 401
 
 
