@@ -11,9 +11,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from tenants import roles
+from tenants import addresses, roles
+from tenants.audit import By
 from tenants.middleware import WorkspaceRequest
-from tenants.models import Membership
+from tenants.models import Membership, User
 from tenants.roles import Action
 
 View = Callable[..., HttpResponseBase]
@@ -23,17 +24,27 @@ def membership_of(request: HttpRequest) -> Membership:
     return cast(WorkspaceRequest, request).membership
 
 
-def allowed(action: Action) -> Callable[[View], View]:
-    """Others get a page that says why not, with status 403. Nothing of it is kept by browsers or proxies."""
+def by_of(request: HttpRequest) -> By:
+    """Who asks, for the audit log."""
+    return {"actor": cast(User, request.user), "ip": addresses.client_address(request)}
+
+
+def allowed(to_look: Action, *, to_change: Action | None = None) -> Callable[[View], View]:
+    """`to_change` is what a POST needs, where that is another action.
+
+    Others get a page that says why not, with status 403. Nothing of it is kept by browsers or proxies.
+    """
 
     def gate(view: View) -> View:
         @functools.wraps(view)
         def checked(request: HttpRequest, slug: str, **rest: object) -> HttpResponseBase:
-            membership = membership_of(request)
-            if not roles.may(membership.role, action):
+            action = (to_change or to_look) if request.method == "POST" else to_look
+            if not roles.may(membership_of(request).role, action):
                 return refusal(request, action)
             return view(request, slug, **rest)
 
+        # For who asks which pages there are, and for whom.
+        checked.__dict__["actions"] = {"get": to_look, "post": to_change or to_look}
         return never_cache(checked)
 
     return gate

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Unpack
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenants import audit, keys
@@ -18,6 +21,13 @@ from tenants.models import ApiKey, Tenant, User
 OVERLAP_S = 24 * 3600
 # What a key may do, and how much of it: all that its successor has, too.
 RIGHTS = ("scopes", "allowed_models", "priority", *LIMIT_FIELDS, "budget_mode", "expires_at")
+
+
+MAX_KEYS = 1_000
+
+
+class TooManyKeys(ValueError):
+    """The workspace has as many as it may have."""
 
 
 class KeyIsDead(ValueError):
@@ -56,13 +66,46 @@ def issue(
     return Issued(key, keys.render(key.public_id, secret))
 
 
+def living(tenant: Tenant) -> QuerySet[ApiKey]:
+    """Those that are neither revoked nor expired."""
+    return ApiKey.objects.filter(tenant=tenant, revoked_at=None).exclude(expires_at__lte=timezone.now())
+
+
+def check_room(tenant: Tenant) -> None:
+    """Raises TooManyKeys. Under the tenant's lock, if two at once are not to pass."""
+    if living(tenant).count() >= MAX_KEYS:
+        raise TooManyKeys(f"A workspace has {MAX_KEYS:,} keys at most. Revoke some first.")
+
+
+def change(key: ApiKey, values: Mapping[str, Any], **by: Unpack[By]) -> None:
+    """`values`: the name, or of `RIGHTS`; other processes follow within a second. Raises KeyIsDead."""
+    with transaction.atomic():
+        current = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if not current.is_alive:
+            raise KeyIsDead(f"{current} is revoked or expired: issue a new key instead.")
+        before = {name: getattr(current, name) for name, value in values.items() if getattr(current, name) != value}
+        for name in before:
+            setattr(current, name, values[name])
+        if before:
+            current.save(update_fields=list(before))
+            after = {name: values[name] for name in before}
+            audit.record(
+                "key.changed",
+                tenant=current.tenant,
+                target=str(current),
+                before=json.loads(json.dumps(before, cls=DjangoJSONEncoder)),
+                after=json.loads(json.dumps(after, cls=DjangoJSONEncoder)),
+                **by,
+            )
+
+
 def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, **by: Unpack[By]) -> Issued:
     """A new key with the same rights; the old one goes on for `overlap_s` seconds. Raises KeyIsDead."""
     secret = keys.new_secret()
     with transaction.atomic():
         # Two rotations at once: the second waits, then rotates what the first has left to live.
         old = ApiKey.objects.select_for_update().get(pk=key.pk)
-        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= timezone.now()):
+        if not old.is_alive:
             raise KeyIsDead(f"{old} is revoked or expired: issue a new key instead.")
         new = ApiKey.objects.create(
             tenant=old.tenant,
