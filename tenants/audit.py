@@ -1,8 +1,12 @@
-"""Writes the audit log: who did what, from where, with the values before and after."""
+"""Writes the audit log: who did what, from where, with the values before and after. Postgres refuses to change it."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, TypedDict
+
+from django.db import connection
 
 from tenants.models import AuditEvent, Tenant, User
 
@@ -37,3 +41,12 @@ def record(
         after=after,
         ip_address=ip,
     )
+
+
+@contextlib.contextmanager
+def forgetting() -> Iterator[None]:
+    """Until the end of the transaction that must be open, names and values may be taken out of rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL nexus.forgetting = 'on'")
+        yield
+        cursor.execute("SET LOCAL nexus.forgetting = 'off'")

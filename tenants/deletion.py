@@ -10,6 +10,10 @@ import itertools
 import secrets
 from typing import Unpack
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.db import connection, transaction
 from django.db.models import F, Func, QuerySet, Value
 from django.utils import timezone
@@ -18,7 +22,13 @@ from psycopg import sql
 from tenants import audit, keyspace
 from tenants.audit import By
 from tenants.db import find_keys, open_redis
-from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
+from tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant, User
+from tenants.signals import tenant_ending
+
+
+class StillBound(Exception):
+    """Something outside keeps the workspace from being deleted now; the words are for its owner."""
+
 
 LOCK_TIMEOUT_S, REDIS_TIMEOUT_S = 10, 5.0
 REDIS_BATCH = 500
@@ -33,13 +43,19 @@ def delete(tenant: Tenant, **by: Unpack[By]) -> None:
     _finish(tenant, by)
 
 
+def end(tenant: Tenant, **by: Unpack[By]) -> None:
+    """As its owner wants it: what others would go on charging for ends first. Raises StillBound, and as `delete`."""
+    tenant_ending.send(Tenant, tenant=tenant, by=by)
+    delete(tenant, **by)
+
+
 def is_finished(tenant: Tenant) -> bool:
     return tenant.status == Tenant.Status.DELETED and not tenant.email
 
 
 def _close(tenant: Tenant, by: By) -> None:
     """Nobody gets in any more, and nobody's name is kept."""
-    with transaction.atomic():
+    with transaction.atomic(), audit.forgetting():
         current = Tenant.everyone.select_for_update().get(pk=tenant.pk)
         if current.status != Tenant.Status.DELETED:
             current.status = Tenant.Status.DELETED
@@ -51,6 +67,7 @@ def _close(tenant: Tenant, by: By) -> None:
         memberships = Membership.objects.filter(tenant=current)
         leaving = User.objects.filter(pk__in=list(memberships.values_list("user_id", flat=True)))
         memberships.delete()
+        Invitation.objects.filter(tenant=current).delete()
         _forget_people(leaving.filter(memberships=None, is_staff=False, is_superuser=False))
         _forget_acts(current)
     tenant.status = current.status
@@ -59,6 +76,9 @@ def _close(tenant: Tenant, by: By) -> None:
 def _forget_people(leaving: QuerySet[User]) -> None:
     """Those who were members nowhere else."""
     for user in list(leaving.select_for_update(of=("self",))):
+        Invitation.objects.filter(email=user.email).delete()
+        for of_account in (EmailAddress, Authenticator, SocialAccount, UserSession):
+            of_account.objects.filter(user=user).delete()
         AuditEvent.objects.filter(actor=user).update(actor_label=SOMEBODY, ip_address=None)
         AuditEvent.objects.filter(target=user.email).update(target=SOMEBODY)
         user.email, user.name, user.is_active = f"deleted-{user.pk}@deleted.invalid", "", False
@@ -75,6 +95,13 @@ def _forget_acts(tenant: Tenant) -> None:
     for field in ("actor_label", "target"):
         nameless = Func(F(field), Value(r" \(.*"), Value(""), function="regexp_replace")
         acts.filter(**{f"{field}__startswith": "nk-"}).update(**{field: nameless})
+
+
+def nowhere_else(tenant: Tenant) -> QuerySet[User]:
+    """Members of this workspace alone, whose accounts end with it. Operators' do not."""
+    elsewhere = Membership.objects.exclude(tenant=tenant)
+    people = User.objects.filter(memberships__tenant=tenant, is_staff=False, is_superuser=False)
+    return people.exclude(memberships__in=elsewhere)
 
 
 def _drop_schema(tenant: Tenant) -> None:
@@ -98,8 +125,16 @@ def _finish(tenant: Tenant, by: By) -> None:
             current.name = current.email = ""
             current.slug = f"deleted-{current.pk}-{secrets.token_hex(4)}"
             current.save(update_fields=["name", "email", "slug"])
-            audit.record("tenant.deleted", tenant=current, target=_name(current), **by)
+            audit.record("tenant.deleted", tenant=current, target=_name(current), **_nameless(by))
     tenant.name, tenant.email, tenant.slug = current.name, current.email, current.slug
+
+
+def _nameless(by: By) -> By:
+    """Who deleted their only workspace, has been forgotten with it."""
+    actor = by.get("actor")
+    if actor is None or User.objects.filter(pk=actor.pk, is_active=True).exists():
+        return by
+    return {"actor": actor, "actor_label": SOMEBODY}
 
 
 def _name(tenant: Tenant) -> str:

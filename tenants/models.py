@@ -75,6 +75,9 @@ class Tenant(TenantMixin):
     email = models.EmailField()
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     created_at = models.DateTimeField(default=timezone.now)
+    support_access_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Operators may see prompts and answers until then."
+    )
 
     # Schemas come from template DDL (tenants.provisioning), never from replaying migrations on save.
     auto_create_schema = False
@@ -113,6 +116,28 @@ class Membership(models.Model):
         return f"{self.user} in {self.tenant} as {self.role}"
 
 
+class Invitation(models.Model):
+    """Of somebody who is to become a member. Ends as a membership, or is withdrawn: then the row is gone.
+
+    Of the link only its token's SHA-256 is kept; until it has been sent there is none.
+    """
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Role.choices)
+    token_sha256 = models.BinaryField(max_length=32, unique=True, null=True, editable=False)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "email"], name="one_invitation_per_tenant_and_email")]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.tenant} as {self.role}"
+
+
 def new_public_id() -> str:
     """Random and lower case, so that it reads well in logs: 12 characters of base 36 (62 bits)."""
     return "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(PUBLIC_ID_LENGTH))
@@ -143,6 +168,11 @@ class ApiKey(Limited):
 
     def __str__(self) -> str:
         return f"nk-{self.public_id}-… ({self.name})"
+
+    @property
+    def is_alive(self) -> bool:
+        """Neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
 
 
 class AuditEvent(models.Model):

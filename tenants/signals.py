@@ -12,6 +12,9 @@ from tenants.models import ApiKey, Tenant
 
 # Sent with `tenant`, within the transaction that creates it.
 tenant_created = Signal()
+# Sent with `tenant` and `by`, before an owner's workspace is deleted and not in a transaction. A receiver that raises
+# `tenants.deletion.StillBound` keeps it.
+tenant_ending = Signal()
 
 
 @receiver([post_save, post_delete], sender=ApiKey)
