@@ -1,11 +1,11 @@
-"""The data plane's paths, and its management API's. The edge serves `EDGE_PATHS` itself; Django has them too, for
-`runserver`."""
+"""The data plane's paths, its management API's, and its pages' (gateway.pages.urls). The edge serves `EDGE_PATHS`
+itself; Django has them too, for `runserver`."""
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
-from gateway import explain, views
+from gateway import explain, landing, views
 from gateway.api.cache_entries import EntriesView, EntryView, PinView, UnpinView
 from gateway.api.cache_feedback import CacheFeedbackView
 from gateway.api.cache_hits import CacheHitView
@@ -39,6 +39,8 @@ EDGE_PATHS: dict[str, type[views.DataPlaneView]] = {
 }
 
 urlpatterns = [
+    path("", landing.landing, name="landing"),
+    path("try", landing.run, name="showcase"),
     *(path(at.removeprefix("/"), view.as_view()) for at, view in EDGE_PATHS.items()),
     path("v1/responses/<path:rest>", views.StoredResponseView.as_view()),
     path("v1/models", views.ModelsView.as_view()),
@@ -65,4 +67,5 @@ urlpatterns = [
     path("api/routes/<path:model>", RouteView.as_view()),
     path("api/call-settings", CallSettingsView.as_view()),
     path("api/routing/results", ResultsView.as_view()),
+    path("", include("gateway.pages.urls")),
 ]

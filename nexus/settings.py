@@ -56,6 +56,17 @@ except ValueError as error:
 if not ENCRYPTION_KEYS:
     raise ImproperlyConfigured("NEXUS_ENCRYPTION_KEYS is not set. bin/up makes one in var/secrets.env.")
 
+# Accounts.
+EMAIL_VERIFICATION = env.text(
+    "NEXUS_EMAIL_VERIFICATION", "optional", "optional, or mandatory: nobody gets in before their address is confirmed."
+)
+if EMAIL_VERIFICATION not in {"optional", "mandatory"}:
+    raise ImproperlyConfigured("NEXUS_EMAIL_VERIFICATION must be optional or mandatory.")
+GOOGLE_CLIENT_ID = env.text("NEXUS_GOOGLE_CLIENT_ID", "", "OAuth client of Google; with its secret: log in by Google.")
+GOOGLE_CLIENT_SECRET = env.text("NEXUS_GOOGLE_CLIENT_SECRET", "", "That client's secret.")
+GITHUB_CLIENT_ID = env.text("NEXUS_GITHUB_CLIENT_ID", "", "OAuth app of GitHub; with its secret: log in by GitHub.")
+GITHUB_CLIENT_SECRET = env.text("NEXUS_GITHUB_CLIENT_SECRET", "", "That app's secret.")
+
 # The data plane.
 MAX_BODY_BYTES = env.integer(
     "NEXUS_MAX_BODY_BYTES", 10 * 1024 * 1024, "Largest request body that is read.", minimum=1024
@@ -184,6 +195,11 @@ SHARED_APPS = [
     "django.contrib.humanize",
     # Operator classes in indexes.
     "django.contrib.postgres",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
     "channels",
     "djstripe",
     "rest_framework",
@@ -191,6 +207,16 @@ SHARED_APPS = [
     "drf_spectacular_sidecar",
     "nexus",
 ]
+# Name → client, secret, and where people are sent to agree. Only what has both is offered.
+LOGIN_PROVIDERS = {
+    name: (client, secret, page)
+    for name, client, secret, page in (
+        ("google", GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET, "https://accounts.google.com"),
+        ("github", GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET, "https://github.com"),
+    )
+    if client and secret
+}
+SHARED_APPS += [f"allauth.socialaccount.providers.{name}" for name in LOGIN_PROVIDERS]
 if DEBUG:
     # `runserver` speaks ASGI then. Elsewhere its 15 MB of Twisted would be for nothing.
     SHARED_APPS.insert(0, "daphne")
@@ -218,6 +244,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "tenants.middleware.WorkspaceMiddleware",
@@ -271,9 +298,11 @@ CHANNEL_LAYERS = {
 }
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        # Limits of logins are kept here: with Redis away there are none, and people get in.
+        "BACKEND": "nexus.forgiving_cache.ForgivingCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "nexus",
+        "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
     }
 }
 
@@ -289,6 +318,38 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "workspaces"
 LOGOUT_REDIRECT_URL = "landing"
+_HTTPS = PUBLIC_URL.startswith("https://")
+
+# django-allauth (tenants.accounts): login by email, two factors, passkeys, sessions, other providers' accounts.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
+ACCOUNT_FORMS = {"add_email": "tenants.forms.ChangeEmailForm"}
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = EMAIL_VERIFICATION
+# One address an account; a new one counts once it is confirmed.
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# No mail to addresses that have no account here.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Beside allauth's own: an office has one address.
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip"}
+MFA_ADAPTER = "tenants.accounts.SecretsAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "NexusGateway"
+# Clocks may differ by one code.
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = EMAIL_VERIFICATION == "optional"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _HTTPS
+SOCIALACCOUNT_ADAPTER = "tenants.accounts.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = {
+    name: {"APPS": [{"client_id": client, "secret": secret}]} for name, (client, secret, _) in LOGIN_PROVIDERS.items()
+}
 
 LANGUAGE_CODE = "en"
 # Those with a catalogue in locale/; `makemessages -l de` begins another one.
@@ -308,7 +369,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-# No inline script or style anywhere but in the operators' admin (nexus.csp). A form may lead on to Stripe's pages.
+# No inline script or style anywhere but in the operators' admin (nexus.csp). A form may lead on to pages of Stripe's,
+# and of those by whom people log in.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -316,10 +378,9 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
-        "form-action": [SELF, *STRIPE_PAGES],
+        "form-action": [SELF, *STRIPE_PAGES, *(page for _, _, page in LOGIN_PROVIDERS.values())],
     }
 }
-_HTTPS = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -384,8 +445,8 @@ CELERY_BEAT_SCHEDULE = {
     "report-meters": {"task": "billing.tasks.report_meters", "schedule": 60.0, "options": {"expires": 60}},
     "refresh-subscriptions": {
         "task": "billing.tasks.refresh_subscriptions",
-        "schedule": 600.0,
-        "options": {"expires": 600},
+        "schedule": 120.0,
+        "options": {"expires": 120},
     },
     "close-periods": {"task": "analytics.tasks.close_periods", "schedule": 300.0, "options": {"expires": 300}},
     "compare-books": {"task": "analytics.tasks.compare_books", "schedule": 180.0, "options": {"expires": 180}},
@@ -399,6 +460,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="29"),
         "options": {"expires": 3600},
     },
+    "finish-deletions": {"task": "tenants.tasks.finish_deletions", "schedule": 600.0, "options": {"expires": 600}},
     "purge-records": {
         "task": "analytics.tasks.purge_records",
         "schedule": crontab(minute="17"),

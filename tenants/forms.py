@@ -1,27 +1,37 @@
-"""Forms of sign-up and login, and what the admin's forms of limits have in common."""
+"""The forms of sign-up and of a new address, and what the admin's forms of limits have in common."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import AddEmailForm
+from allauth.account.models import EmailAddress
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from tenants import limits, registration
+from tenants.models import User
 
 
 class SignUpForm(forms.Form):
     email = forms.EmailField(
-        max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
+        label=_("Email"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
     )
     name = forms.CharField(
-        max_length=120, label="Workspace", required=False, help_text="Your company or project. You can leave it empty."
+        max_length=120,
+        label=_("Workspace"),
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "organization"}),
+        help_text=_("Your company or project. You can leave it empty."),
     )
     password = forms.CharField(
+        label=_("Password"),
         max_length=128,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 10 characters.",
+        help_text=_("At least 10 characters."),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -34,10 +44,21 @@ class SignUpForm(forms.Form):
         return fields
 
 
-class LoginForm(AuthenticationForm):
-    username = forms.EmailField(
-        label="Email", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
-    )
+class ChangeEmailForm(AddEmailForm):
+    """allauth's own takes away an address that is not confirmed before the new one is: nobody could log in then."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        if User.objects.filter(email=email).exists():
+            raise forms.ValidationError(_("There is an account with this address already."))
+        return email
+
+    def save(self, request: HttpRequest) -> EmailAddress:
+        with transaction.atomic():
+            EmailAddress.objects.filter(user=self.user, verified=False).exclude(email=self.user.email).delete()
+            address: EmailAddress = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
+        address.send_confirmation(request)
+        return address
 
 
 class LimitsForm(forms.ModelForm):

@@ -118,14 +118,34 @@ def registrations(address: str) -> str:
     return f"nexus:registrations:{address}"
 
 
+def showcase_runs(address: str) -> str:
+    """Count: how often an address has run the front page's example in this minute."""
+    return f"nexus:showcase:{address}"
+
+
+def shares_opened(address: str) -> str:
+    """Count: how often an address has opened shared pages in this minute."""
+    return f"nexus:shares:{address}"
+
+
 def provider_tests(tenant_id: int) -> str:
     """Count: how often the tenant has tested its providers in this minute."""
     return f"{_prefix(tenant_id)}pt"
 
 
+def invitations(tenant_id: int) -> str:
+    """Count: how many invitations the tenant has sent in this hour."""
+    return f"{_prefix(tenant_id)}iv"
+
+
 def cache_feedback(tenant_id: int) -> str:
     """Count: how often the tenant has reported on cached answers in this minute."""
     return f"{_prefix(tenant_id)}cf"
+
+
+def explanations(tenant_id: int) -> str:
+    """Count: how often the tenant has had a request explained in this minute."""
+    return f"{_prefix(tenant_id)}ex"
 
 
 def alerts_rest(tenant_id: int) -> str:

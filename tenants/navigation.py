@@ -50,7 +50,8 @@ def workspace(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": membership.tenant,
         "membership": membership,
-        "may": {action.value: True for action in roles.actions_of(membership.role)},
+        # The others are there as well: `may.keys` of a dictionary without that key is its method, and true.
+        "may": {action.value: roles.may(membership.role, action) for action in Action},
         "sections": _links(request.path, membership.tenant.slug, membership.role),
     }
 

@@ -23,7 +23,7 @@ from tenants.models import Membership, Role, Tenant, User
 from tenants.signals import tenant_created
 
 _ATTEMPTS = 5
-RESERVED_SLUGS = frozenset({"admin", "api", "new", "public", "static", "www"})
+RESERVED_SLUGS = frozenset({"admin", "api", "new", "public", "showcase", "static", "www"})
 
 
 class SlugTaken(ValueError):

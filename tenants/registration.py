@@ -17,6 +17,11 @@ class EmailTaken(ValueError):
     """There is an account with this address."""
 
 
+class Joined(NamedTuple):
+    user: User
+    tenant: Tenant
+
+
 class Registered(NamedTuple):
     user: User
     tenant: Tenant
@@ -35,6 +40,14 @@ def register(
 
     `admin`: the key may manage the workspace, too.
     """
+    with transaction.atomic():
+        user, tenant = join(email, password=password, name=name, ip=ip)
+        issued = apikeys.issue(tenant, created_by=user, scopes=[ADMIN_SCOPE] if admin else [], ip=ip)
+    return Registered(user, tenant, issued)
+
+
+def join(email: str, *, password: str | None = None, name: str = "", ip: str | None = None) -> Joined:
+    """As `register`, without a key: for people who are not shown one at once. Raises EmailTaken."""
     email = email.strip().lower()
     with transaction.atomic():
         try:
@@ -42,7 +55,11 @@ def register(
                 user = User.objects.create_user(email, password)
         except IntegrityError:
             raise EmailTaken(f"There is an account for {email} already. Log in to create another key.") from None
-        workspace = name.strip() or email.partition("@")[0]
-        tenant = provisioning.create_tenant(name=workspace[:120], email=email, owner=user, ip=ip)
-        issued = apikeys.issue(tenant, created_by=user, scopes=[ADMIN_SCOPE] if admin else [], ip=ip)
-    return Registered(user, tenant, issued)
+        tenant = open_workspace(user, name=name, ip=ip)
+    return Joined(user, tenant)
+
+
+def open_workspace(user: User, *, name: str = "", ip: str | None = None) -> Tenant:
+    """Of their own, called as they like, or as their address begins."""
+    workspace = name.strip() or user.email.partition("@")[0]
+    return provisioning.create_tenant(name=workspace[:120], email=user.email, owner=user, ip=ip)

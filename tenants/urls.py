@@ -1,16 +1,20 @@
-from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import include, path
 
 from tenants import api, views
 from tenants.management_keys import KeysView, KeyView, RotateKeyView
 from tenants.management_users import UsersView, UserView
+from tenants.pages import keys
 
 urlpatterns = [
-    path("", views.landing, name="landing"),
-    path("login/", views.LoginView.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
-    path("signup/", views.signup, name="signup"),
+    path("", include("tenants.account_urls")),
     path("workspaces/", views.workspaces, name="workspaces"),
+    path("", include("tenants.settings_urls")),
+    path("t/<slug:slug>/keys/", keys.keys, name="keys"),
+    path("t/<slug:slug>/keys/new", keys.new, name="key-new"),
+    path("t/<slug:slug>/keys/<str:public_id>/", keys.key, name="key"),
+    path("t/<slug:slug>/keys/<str:public_id>/change", keys.change, name="key-change"),
+    path("t/<slug:slug>/keys/<str:public_id>/rotate", keys.rotate, name="key-rotate"),
+    path("t/<slug:slug>/keys/<str:public_id>/revoke", keys.revoke, name="key-revoke"),
     path("api/register", api.RegisterView.as_view()),
     path("v1/register", api.RegisterView.as_view()),
     path("v1/admin/api-keys", KeysView.as_view()),

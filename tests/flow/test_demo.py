@@ -33,7 +33,7 @@ def test_the_demo_can_be_logged_in_to_and_called(file: Path) -> None:
     assert known.keys() == {"NEXUS_URL", "NEXUS_API_KEY", "NEXUS_LOGIN_EMAIL", "NEXUS_LOGIN_PASSWORD"}
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     client = Client()
-    login = {"username": known["NEXUS_LOGIN_EMAIL"], "password": known["NEXUS_LOGIN_PASSWORD"], "next": "/t/demo/"}
+    login = {"login": known["NEXUS_LOGIN_EMAIL"], "password": known["NEXUS_LOGIN_PASSWORD"], "next": "/t/demo/"}
     assert client.post("/login/", login).headers["Location"] == "/t/demo/"
     assert client.get("/t/demo/").status_code == client.get("/admin/").status_code == 200
     subscription = key_of(file).tenant.subscription

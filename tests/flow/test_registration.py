@@ -12,7 +12,7 @@ from django.db import OperationalError
 from django.http import HttpRequest
 from django.test import Client
 
-from tenants import addresses, keys, provisioning, registration
+from tenants import addresses, keys, pace, provisioning, registration
 from tenants.models import ApiKey, Membership, Tenant, User
 from tests.conftest import Workspace
 from tests.database import current_schema
@@ -153,7 +153,7 @@ def test_an_address_may_register_so_often(settings: Any) -> None:
 def test_one_may_register_though_redis_is_away(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.REGISTRATIONS_PER_HOUR = 1
     nowhere = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2)
-    monkeypatch.setattr(addresses, "_client", lambda: nowhere)
+    monkeypatch.setattr(pace, "_client", lambda: nowhere)
     addresses.count_registration("203.0.113.9")
     addresses.count_registration("203.0.113.9")
 
@@ -192,7 +192,7 @@ def test_a_weak_password_is_refused_in_the_browser() -> None:
 
 def test_login_leads_on_only_within_this_site(alice: Workspace) -> None:
     def target(next: str) -> str:
-        data = {"username": alice.owner.email, "password": "correct horse 9 battery", "next": next}
+        data = {"login": alice.owner.email, "password": "correct horse 9 battery", "next": next}
         return str(Client().post("/login/", data).headers["Location"])
 
     assert target(f"/t/{alice.tenant.slug}/") == f"/t/{alice.tenant.slug}/"
@@ -201,7 +201,7 @@ def test_login_leads_on_only_within_this_site(alice: Workspace) -> None:
 
 def test_a_wrong_login_does_not_tell_what_was_wrong(alice: Workspace) -> None:
     pages = [
-        Client().post("/login/", {"username": email, "password": "not it"}).content
+        Client().post("/login/", {"login": email, "password": "not it"}).content
         for email in (alice.owner.email, address())
     ]
     assert all(b"Please enter a correct" in page for page in pages)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
@@ -45,6 +46,7 @@ class Command(BaseCommand):
                 "NEXUS_LOGIN_PASSWORD": password,
             },
         )
+        call_command("showcase")
 
     def _user(self, password: str | None) -> str:
         user, _ = User.objects.get_or_create(
