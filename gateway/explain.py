@@ -19,6 +19,7 @@ from rest_framework import serializers
 
 from analytics.events import BYPASS, REFRESH
 from gateway import admission, complexity, routing, runtime
+from gateway.api import pace
 from gateway.cache import policy
 from gateway.cache.embedding.base import EmbeddingError
 from gateway.cache.semantic import Neighbour
@@ -26,16 +27,25 @@ from gateway.errors import GatewayError
 from gateway.setups import RouteSetup
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Reply
 from gateway.views import DataPlaneView, json_reply
+from tenants import keyspace
 from tenants.authentication import KEY
 from tenants.principal import Principal
 
 SWITCHED_OFF = "this tier is switched off, by the workspace or by X-Nexus-Cache"
 NOT_A_QUESTION = "only a user's last message of plain text is compared by meaning, with n of 1 and without tools"
+# Of a workspace, on the page and by the API: each embeds a text, and costs nothing.
+PER_MINUTE, WHAT = 120, "Requests can be explained"
 _NOT_ASKED = {BYPASS: "the request leaves the cache alone", REFRESH: "the request asks for a new answer"}
 
 
 async def answer(gateway: runtime.Gateway, principal: Principal, incoming: admission.Incoming) -> Reply:
-    """200 also for a request that would be refused: `error` says how."""
+    """200 also for a request that would be refused: `error` says how. Raises TooManyRequests."""
+    await pace.count(gateway.lane, keyspace.explanations(principal.tenant_id), PER_MINUTE, WHAT)
+    return json_reply(await explain(gateway, principal, incoming), incoming.request_id)
+
+
+async def explain(gateway: runtime.Gateway, principal: Principal, incoming: admission.Incoming) -> dict[str, Any]:
+    """As ExplanationSerializer has it, also for a request that would be refused: `error` says how."""
     found: dict[str, Any] = dict.fromkeys(ExplanationSerializer().fields)
     try:
         # On its own first, so that a model that may not be asked for is named.
@@ -51,7 +61,7 @@ async def answer(gateway: runtime.Gateway, principal: Principal, incoming: admis
     except GatewayError as error:
         found["error"] = {"status": error.status, "type": error.type, "code": error.code, "param": error.param}
         found["error"]["message"] = error.message
-    return json_reply(found, incoming.request_id)
+    return found
 
 
 def _routing(call: Call, route: RouteSetup | None) -> dict[str, Any]:

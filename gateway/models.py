@@ -247,6 +247,7 @@ class CacheSettings(models.Model):
     judge_budget_usd = models.DecimalField(
         max_digits=10, decimal_places=2, default=Decimal("1.00"), help_text="A calendar month."
     )
+    review = models.BooleanField(default=False, help_text="Samples are put aside for people, too.")
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_row_of_cache_settings")]
@@ -303,11 +304,15 @@ class Verdict(models.Model):
     note = models.CharField(max_length=400, blank=True, default="")
     judged_at = models.DateTimeField(null=True)
     cost_usd = models.DecimalField(max_digits=20, decimal_places=10, null=True)
+    # Of a sample that was drawn by lot, and so says as much as the judge does: a user's id, without a foreign key
+    # into another schema.
+    reviewer_id = models.BigIntegerField(null=True, help_text="Who gave the verdict in the review queue.")
 
     class Meta:
         indexes = [
             models.Index(fields=["at"], name="verdict_to_judge", condition=models.Q(right=None)),
             models.Index(fields=["-judged_at"], name="verdict_by_time"),
+            models.Index(fields=["entry_id"], name="verdict_by_entry"),
         ]
 
     def __str__(self) -> str:

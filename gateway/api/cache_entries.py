@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import redis
 from django.core import signing
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
@@ -20,15 +16,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from gateway.cache import exact, policy, removal
-from gateway.cache.entries import PINNED_UNTIL
-from gateway.cache.rules import rules_of
-from gateway.models import CacheEntry, CacheSettings, CacheVector, Route
-from gateway.types import Meta
+from gateway.cache import holding
+from gateway.models import CacheEntry
 from tenants.bodies import Body
-from tenants.db import schema_of
-from tenants.management_views import ManagementView, Unavailable, missing, read
-from tenants.models import Tenant
+from tenants.management_views import ManagementView, missing, read
+from tenants.paging import Page
 from tenants.roles import Action
 
 SHOWN_CHARACTERS = 500
@@ -43,6 +35,10 @@ class EntriesQuery(Body):
     model = serializers.CharField(max_length=120, required=False, help_text="As apps ask for it.")
     q = serializers.CharField(max_length=200, required=False, help_text="A part of the question.")
     pinned = serializers.BooleanField(required=False)
+    by_meaning = serializers.BooleanField(
+        required=False, help_text="Whether it may answer other questions that mean the same."
+    )
+    expired = serializers.BooleanField(required=False, help_text="Past its time.")
     order = serializers.ChoiceField(sorted(_ORDERS), default="newest")
     limit = serializers.IntegerField(min_value=1, max_value=500, default=50)
     cursor = serializers.CharField(max_length=400, required=False, help_text="`next` of the page before.")
@@ -98,13 +94,18 @@ def listing(found: QuerySet[CacheEntry]) -> QuerySet[CacheEntry]:
 
 
 def chosen(query: dict[str, Any]) -> Q:
-    """Of `tag`, `namespace`, `model`, `q` and `pinned` what is there."""
+    """Of EntriesQuery's filters what is there."""
     fields = {"tag": "tags__contains", "namespace": "namespace", "model": "model", "q": "prompt__icontains"}
     fields["pinned"] = "pinned"
     found = Q()
     for name, field in fields.items():
         if name in query:
             found &= Q(**{field: [query[name]] if name == "tag" else query[name]})
+    if "by_meaning" in query:
+        found &= ~Q(scope="") if query["by_meaning"] else Q(scope="")
+    if "expired" in query:
+        now = timezone.now()
+        found &= Q(expires_at__lte=now) if query["expired"] else Q(expires_at__gt=now)
     return found
 
 
@@ -118,11 +119,14 @@ class EntriesView(ManagementView):
     def get(self, request: Request) -> Response:
         query = read(EntriesQuery(data=request.query_params.dict()))
         with self.reading():
-            page = _page(listing(CacheEntry.objects.filter(chosen(query))), query)
-        return Response({"object": "list", **page})
+            page = page_of(CacheEntry.objects.filter(chosen(query)), query)
+            rows = [shown(entry) for entry in page.rows]
+        return Response({"object": "list", "data": rows, "next": page.next})
 
 
-def _page(found: QuerySet[CacheEntry], query: dict[str, Any]) -> dict[str, Any]:
+def page_of(found: QuerySet[CacheEntry], query: dict[str, Any]) -> Page:
+    """`order`, `limit` and `cursor` of EntriesQuery; rows as `listing` has them. Raises ValidationError."""
+    found = listing(found)
     field, descending = _ORDERS[query["order"]]
     if "cursor" in query:
         value, entry_id = _read_cursor(query["cursor"], query["order"])
@@ -132,7 +136,7 @@ def _page(found: QuerySet[CacheEntry], query: dict[str, Any]) -> dict[str, Any]:
     rows = list(found.order_by(*order)[: query["limit"] + 1])
     more, rows = len(rows) > query["limit"], rows[: query["limit"]]
     cursor = _write_cursor(rows[-1], query["order"]) if more else None
-    return {"data": [shown(entry) for entry in rows], "next": cursor}
+    return Page(rows, cursor)
 
 
 def _write_cursor(entry: CacheEntry, order: str) -> str:
@@ -160,10 +164,7 @@ class EntryView(ManagementView):
     @extend_schema(operation_id="delete_cache_entry", request=None, responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
         """Also one that is pinned."""
-        with touching(self.key.tenant):
-            entry = find(id)
-            self.record("cache.entry_deleted", entry.id.hex, before=_audited(entry))
-            sum(removal.remove(self.key.tenant, CacheEntry.objects.filter(pk=entry.pk)))
+        holding.drop(self.key.tenant, id, self.by())
         return Response(status=204)
 
 
@@ -174,13 +175,9 @@ class PinView(ManagementView):
 
     @extend_schema(operation_id="pin_cache_entry", request=None, responses=EntrySerializer)
     def post(self, request: Request, id: str) -> Response:
-        with touching(self.key.tenant):
-            entry = find(id)
-            before = _audited(entry)
-            _hold(entry, PINNED_UNTIL, PINNED_UNTIL, pinned=True)
-            exact.write(self.key.tenant.pk, [kept(entry, None)])
-            self.record("cache.entry_pinned", entry.id.hex, before=before, after=_audited(entry))
-            return Response(shown(listing(CacheEntry.objects.all()).get(pk=entry.pk)))
+        entry_id = holding.pin(self.key.tenant, id, self.by())
+        with self.reading():
+            return Response(shown(_one(entry_id, id)))
 
 
 class UnpinView(ManagementView):
@@ -190,62 +187,14 @@ class UnpinView(ManagementView):
 
     @extend_schema(operation_id="unpin_cache_entry", request=None, responses=EntrySerializer)
     def post(self, request: Request, id: str) -> Response:
-        with touching(self.key.tenant):
-            entry = find(id)
-            if entry.pinned:
-                before = _audited(entry)
-                _unpin(self.key.tenant, entry)
-                self.record("cache.entry_unpinned", entry.id.hex, before=before, after=_audited(entry))
-            return Response(shown(listing(CacheEntry.objects.all()).get(pk=entry.pk)))
+        entry_id = holding.unpin(self.key.tenant, id, self.by())
+        with self.reading():
+            return Response(shown(_one(entry_id, id)))
 
 
-def _unpin(tenant: Tenant, entry: CacheEntry) -> None:
-    row: dict[str, Any] = dict(CacheSettings.objects.values().first() or {})
-    route = Route.objects.filter(model=entry.model).first()
-    rules = rules_of(row, route.cache if route else None)
-    ttl_s = min(rules.ttl_s, policy.classify(entry.prompt, rules.own).ttl_s)
-    expires_at = timezone.now() + dt.timedelta(seconds=ttl_s)
-    _hold(entry, expires_at, expires_at + dt.timedelta(seconds=rules.keep_stale_s), pinned=False)
-    exact.unpin(tenant.pk, entry.fingerprint, ttl_s)
-
-
-def _hold(entry: CacheEntry, expires_at: dt.datetime, stale_until: dt.datetime, *, pinned: bool) -> None:
-    entry.pinned, entry.expires_at, entry.stale_until = pinned, expires_at, stale_until
-    entry.save(update_fields=["pinned", "expires_at", "stale_until"])
-    CacheVector.objects.filter(entry_id=entry.pk).update(expires_at=expires_at, stale_until=stale_until)
-
-
-def kept(entry: CacheEntry, ttl_s: int | None) -> exact.Kept:
-    return exact.Kept(entry.fingerprint, Meta.read(entry.meta).write(), bytes(entry.answer), ttl_s)
-
-
-def find(text: str) -> CacheEntry:
-    """For a change. Raises NotFound."""
-    entry_id = id_of(text)
-    entry = CacheEntry.objects.select_for_update().filter(pk=entry_id).first() if entry_id else None
+def _one(entry_id: uuid.UUID, text: str) -> CacheEntry:
+    """Raises NotFound: somebody has dropped it in this moment."""
+    entry = listing(CacheEntry.objects.filter(pk=entry_id)).first()
     if entry is None:
         raise missing("cache entry", text)
     return entry
-
-
-def id_of(text: str) -> uuid.UUID | None:
-    """With dashes or without."""
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
-
-
-def _audited(entry: CacheEntry) -> dict[str, Any]:
-    """Without the texts: those were for being deleted."""
-    return {"model": entry.model, "namespace": entry.namespace, "tags": entry.tags, "pinned": entry.pinned}
-
-
-@contextmanager
-def touching(tenant: Tenant) -> Iterator[None]:
-    """One change, whole or not at all. Raises Unavailable where Redis, which has the answers, cannot be asked."""
-    try:
-        with schema_of(tenant), transaction.atomic():
-            yield
-    except redis.RedisError as error:
-        raise Unavailable("The cache cannot be reached right now; try again.") from error

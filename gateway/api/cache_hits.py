@@ -16,7 +16,8 @@ from rest_framework import serializers
 
 from analytics.events import HIT_EXACT, HITS
 from gateway import admission, runtime
-from gateway.api.cache_entries import EntrySerializer, id_of
+from gateway.api.cache_entries import EntrySerializer
+from gateway.cache.holding import id_of
 from gateway.cache.verify import GUARDS
 from gateway.dialects.simple_chat import text_of
 from gateway.errors import NotFound, Unavailable
@@ -153,19 +154,20 @@ def _hit(record: dict[str, Any], threshold: float) -> dict[str, Any]:
         **{name: record[name] for name in ("request_id", "at", "outcome", "similarity")},
         "threshold": threshold,
         "guards": [name for name, _ in GUARDS] if compared else [],
-        "reason": _reason(record),
+        "reason": reason(record["outcome"], stale=record["stale"], coalesced=record["coalesced"]),
     }
 
 
-def _reason(record: dict[str, Any]) -> str:
-    if record["outcome"] not in HITS:
+def reason(outcome: str, *, stale: bool, coalesced: bool) -> str:
+    """Why a request got a cached answer, or would have."""
+    if outcome not in HITS:
         return "It was not served: in shadow mode the semantic tier only looks, and would have given this answer."
-    if record["outcome"] == HIT_EXACT:
-        reason = "The request was the same in all that can change an answer."
+    if outcome == HIT_EXACT:
+        said = "The request was the same in all that can change an answer."
     else:
-        reason = "The question was similar enough, in the same context, and no guard found a conflict."
-    if record["coalesced"]:
-        reason += " It came while an identical request was under way, and shared its answer."
-    if record["stale"]:
-        reason += " The answer was past its time, and stood in for a provider that failed."
-    return reason
+        said = "The question was similar enough, in the same context, and no guard found a conflict."
+    if coalesced:
+        said += " It came while an identical request was under way, and shared its answer."
+    if stale:
+        said += " The answer was past its time, and stood in for a provider that failed."
+    return said

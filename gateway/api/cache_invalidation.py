@@ -1,4 +1,4 @@
-"""Takes kept answers away: by tag, namespace, entry, end user, model or meaning, or all of them.
+"""Takes kept answers away: by tag, namespace, entry, end user, model, age, text or meaning, or all of them.
 
 By meaning nobody knows beforehand what goes: a preview shows it, and only what it showed can be taken away.
 """
@@ -6,6 +6,7 @@ By meaning nobody knows beforehand what goes: a preview shows it, and only what 
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import redis
 from asgiref.sync import async_to_sync
 from django.core import signing
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -21,14 +23,19 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway import runtime
-from gateway.api.cache_entries import EntrySerializer, id_of, listing, shown
+from gateway.api.cache_entries import EntrySerializer, listing, shown
 from gateway.cache import exact, meaning, removal
 from gateway.cache.embedding.base import EmbeddingError, TextRefused
 from gateway.cache.fingerprint import end_user_digest
+from gateway.cache.holding import id_of
+from gateway.cache.rules import LONGEST_S
 from gateway.models import CacheEntry
+from tenants import audit
+from tenants.audit import By
 from tenants.bodies import Body, Number
 from tenants.db import schema_of
 from tenants.management_views import ManagementView, Unavailable, read
+from tenants.models import Tenant
 from tenants.roles import Action
 
 SAMPLES = 20
@@ -37,7 +44,7 @@ TOKEN_S = 600
 SIMILARITY = 0.45
 _TOKEN_SALT = "gateway.cache.invalidation"
 # One of these says which.
-WHICH = ("tag", "namespace", "entry", "end_user", "model", "all", "meaning")
+WHICH = ("tag", "namespace", "entry", "end_user", "model", "older_than_s", "text", "all", "meaning")
 
 
 class InvalidationBody(Body):
@@ -48,6 +55,10 @@ class InvalidationBody(Body):
         max_length=10_000, trim_whitespace=False, required=False, help_text="As the app names it in its requests."
     )
     model = serializers.CharField(max_length=120, required=False, help_text="As apps ask for it.")
+    older_than_s = serializers.IntegerField(
+        min_value=0, max_value=LONGEST_S, required=False, help_text="Kept for longer than this."
+    )
+    text = serializers.CharField(max_length=200, required=False, help_text="A part of the question.")
     all = serializers.BooleanField(required=False)
     meaning = serializers.CharField(max_length=400, required=False, help_text="As “everything about refunds”.")
     similarity = Number(min_value=0.2, max_value=1, default=SIMILARITY, help_text="Of question and meaning, at least.")
@@ -99,78 +110,93 @@ class InvalidationView(ManagementView):
     def post(self, request: Request) -> Response:
         """Answers under way are kept when they come, and repeated Idempotency-Keys get the answer they had."""
         body = read(InvalidationBody(data=request.data))
-        found: dict[uuid.UUID, float | None] | None = None
-        if "meaning" in body and body["preview"]:
-            found = self._by_meaning(body)
-        elif "meaning" in body:
-            found = dict.fromkeys(self._read_token(body))
-        with schema_of(self.key.tenant):
-            matching = CacheEntry.objects.filter(pk__in=found) if found is not None else _matching(body)
-            going = matching if body["pinned"] else matching.filter(pinned=False)
-            kept_pinned = 0 if body["pinned"] else matching.filter(pinned=True).count()
-            answer = {"object": "cache.invalidation", "preview": body["preview"], "kept_pinned": kept_pinned}
-            if body["preview"]:
-                answer |= {"count": going.count(), "samples": _samples(going, found), "token": None}
-                if found is not None:
-                    answer["token"] = self._write_token(body, list(going.values_list("pk", flat=True)))
-            else:
-                answer |= {"count": self._remove(body, going), "samples": [], "token": None}
-        return Response(answer)
+        return Response(invalidate(self.key.tenant, body, self.by()))
 
-    def _remove(self, body: dict[str, Any], going: QuerySet[CacheEntry]) -> int:
-        """What went is in the audit log, also where it was cut off."""
-        tenant, count = self.key.tenant, 0
-        try:
-            if "all" in body:
-                exact.forget_all(tenant.pk, pinned=body["pinned"])
-            for gone in removal.remove(tenant, going):
-                count += gone
-        except redis.RedisError as error:
-            raise Unavailable(f"The cache cannot be reached right now; {count:,} are gone. Try again.") from error
-        finally:
-            which = next(name for name in WHICH if name in body)
-            # An end user's name is not written down.
-            value = end_user_digest(body[which]) if which == "end_user" else body[which]
-            self.record("cache.invalidated", which, after={which: value, "pinned": body["pinned"], "count": count})
-        return count
 
-    def _by_meaning(self, body: dict[str, Any]) -> dict[uuid.UUID, float | None]:
-        try:
-            phrase = async_to_sync(_phrase)(body["meaning"])
-        except TextRefused as error:
-            raise ValidationError({"meaning": f"The embedding model cannot read this: {error}"}) from error
-        except EmbeddingError as error:
-            raise Unavailable(f"Meanings cannot be compared right now, try again: {error}") from error
-        tenant = self.key.tenant
-        with schema_of(tenant):
-            found = dict(meaning.find(tenant.schema_name, phrase, body["similarity"]))
-        if len(found) > meaning.MOST:
-            raise ValidationError(
-                {
-                    "meaning": f"More than {meaning.MOST:,} entries are about this. Say it more narrowly, send a higher"
-                    " `similarity`, or invalidate by tag or namespace."
-                }
-            )
-        return found
+def invalidate(tenant: Tenant, body: dict[str, Any], by: By) -> dict[str, Any]:
+    """As InvalidationSerializer has it; `body` is as InvalidationBody has checked it.
 
-    def _write_token(self, body: dict[str, Any], ids: Sequence[uuid.UUID]) -> str:
-        packed = base64.b64encode(b"".join(each.bytes for each in ids)).decode()
-        return signing.dumps([self.key.tenant_id, body["meaning"], packed], salt=_TOKEN_SALT)
+    Raises ValidationError, Unavailable.
+    """
+    found: dict[uuid.UUID, float | None] | None = None
+    if "meaning" in body and body["preview"]:
+        found = _by_meaning(tenant, body)
+    elif "meaning" in body:
+        found = dict.fromkeys(_read_token(tenant, body))
+    with schema_of(tenant):
+        matching = CacheEntry.objects.filter(pk__in=found) if found is not None else _matching(body)
+        going = matching if body["pinned"] else matching.filter(pinned=False)
+        kept_pinned = 0 if body["pinned"] else matching.filter(pinned=True).count()
+        answer = {"object": "cache.invalidation", "preview": body["preview"], "kept_pinned": kept_pinned}
+        if body["preview"]:
+            answer |= {"count": going.count(), "samples": _samples(going, found), "token": None}
+            if found is not None:
+                answer["token"] = _write_token(tenant, body, list(going.values_list("pk", flat=True)))
+        else:
+            answer |= {"count": _remove(tenant, body, going, by), "samples": [], "token": None}
+    return answer
 
-    def _read_token(self, body: dict[str, Any]) -> list[uuid.UUID]:
-        """Those of the preview. Raises ValidationError."""
-        try:
-            tenant_id, phrase, packed = signing.loads(body["token"], salt=_TOKEN_SALT, max_age=TOKEN_S)
-        except signing.SignatureExpired:
-            raise ValidationError(
-                {"token": f"It was good for {TOKEN_S // 60} minutes. Ask for a preview again."}
-            ) from None
-        except signing.BadSignature:
-            raise ValidationError({"token": "It is no token of a preview."}) from None
-        if (tenant_id, phrase) != (self.key.tenant_id, body["meaning"]):
-            raise ValidationError({"token": "It belongs to a preview of another meaning."})
-        ids = base64.b64decode(packed)
-        return [uuid.UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16)]
+
+def _remove(tenant: Tenant, body: dict[str, Any], going: QuerySet[CacheEntry], by: By) -> int:
+    """What went is in the audit log, also where it was cut off."""
+    count = 0
+    try:
+        if "all" in body:
+            exact.forget_all(tenant.pk, pinned=body["pinned"])
+        for gone in removal.remove(tenant, going):
+            count += gone
+    except redis.RedisError as error:
+        raise Unavailable(f"The cache cannot be reached right now; {count:,} are gone. Try again.") from error
+    finally:
+        which = next(name for name in WHICH if name in body)
+        # An end user's name is not written down.
+        value = end_user_digest(body[which]) if which == "end_user" else body[which]
+        after = {which: value, "pinned": body["pinned"], "count": count}
+        audit.record("cache.invalidated", tenant=tenant, target=which, after=after, **by)
+    return count
+
+
+def _by_meaning(tenant: Tenant, body: dict[str, Any]) -> dict[uuid.UUID, float | None]:
+    found = near(tenant, body["meaning"], body["similarity"])
+    if len(found) > meaning.MOST:
+        raise ValidationError(
+            {
+                "meaning": f"More than {meaning.MOST:,} entries are about this. Say it more narrowly, send a higher"
+                " `similarity`, or invalidate by tag or namespace."
+            }
+        )
+    return found
+
+
+def near(tenant: Tenant, phrase: str, similarity: float) -> dict[uuid.UUID, float | None]:
+    """Entries about this, the most similar first. Raises ValidationError, Unavailable."""
+    try:
+        heard = async_to_sync(_phrase)(phrase)
+    except TextRefused as error:
+        raise ValidationError({"meaning": f"The embedding model cannot read this: {error}"}) from error
+    except EmbeddingError as error:
+        raise Unavailable(f"Meanings cannot be compared right now, try again: {error}") from error
+    with schema_of(tenant):
+        return dict(meaning.find(tenant.schema_name, heard, similarity))
+
+
+def _write_token(tenant: Tenant, body: dict[str, Any], ids: Sequence[uuid.UUID]) -> str:
+    packed = base64.b64encode(b"".join(each.bytes for each in ids)).decode()
+    return signing.dumps([tenant.pk, body["meaning"], packed], salt=_TOKEN_SALT)
+
+
+def _read_token(tenant: Tenant, body: dict[str, Any]) -> list[uuid.UUID]:
+    """Those of the preview. Raises ValidationError."""
+    try:
+        tenant_id, phrase, packed = signing.loads(body["token"], salt=_TOKEN_SALT, max_age=TOKEN_S)
+    except signing.SignatureExpired:
+        raise ValidationError({"token": f"It was good for {TOKEN_S // 60} minutes. Ask for a preview again."}) from None
+    except signing.BadSignature:
+        raise ValidationError({"token": "It is no token of a preview."}) from None
+    if (tenant_id, phrase) != (tenant.pk, body["meaning"]):
+        raise ValidationError({"token": "It belongs to a preview of another meaning."})
+    ids = base64.b64decode(packed)
+    return [uuid.UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16)]
 
 
 async def _phrase(text: str) -> meaning.Phrase:
@@ -188,6 +214,10 @@ def _matching(body: dict[str, Any]) -> QuerySet[CacheEntry]:
     if "entry" in body:
         entry_id = id_of(body["entry"])
         return CacheEntry.objects.filter(pk=entry_id) if entry_id else CacheEntry.objects.none()
+    if "older_than_s" in body:
+        return CacheEntry.objects.filter(created_at__lt=timezone.now() - dt.timedelta(seconds=body["older_than_s"]))
+    if "text" in body:
+        return CacheEntry.objects.filter(prompt__icontains=body["text"])
     name = "model" if "model" in body else "namespace"
     return CacheEntry.objects.filter(**{name: body[name]})
 

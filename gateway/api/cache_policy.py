@@ -17,8 +17,10 @@ from analytics.events import HITS
 from analytics.models import UsageRecord
 from gateway.cache import judging, learning, tuning
 from gateway.models import CacheSettings, CacheTuning, Verdict
+from tenants import audit
+from tenants.audit import By
 from tenants.bodies import Body
-from tenants.management_views import ManagementView, read
+from tenants.management_views import ManagementView, changing, read
 from tenants.models import Tenant
 from tenants.roles import Action
 
@@ -110,12 +112,19 @@ class PolicyResetView(ManagementView):
     def post(self, request: Request) -> Response:
         """Verdicts until now do not count any more; the workspace's own threshold holds."""
         read(Body(data=request.data))
-        with self.changing():
-            before = _policy(self.key.tenant)
-            tuning.forget(self.key.tenant)
-            after = _policy(self.key.tenant)
-            self.record("cache_policy.reset", "semantic tier", before=_told(before), after=_told(after))
-        return Response(PolicySerializer(after).data)
+        reset(self.key.tenant, self.by())
+        with self.reading():
+            return Response(PolicySerializer(_policy(self.key.tenant)).data)
+
+
+def reset(tenant: Tenant, by: By) -> None:
+    """Raises Conflict."""
+    with changing(tenant):
+        before = _told(standing(tenant))
+        tuning.forget(tenant)
+        after = _told(standing(tenant))
+        if before != after:
+            audit.record("cache_policy.reset", tenant=tenant, target="semantic tier", before=before, after=after, **by)
 
 
 def _told(policy: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +135,11 @@ def _told(policy: dict[str, Any]) -> dict[str, Any]:
 
 
 def _policy(tenant: Tenant) -> dict[str, Any]:
+    return {**standing(tenant), "shadow": _shadow()}
+
+
+def standing(tenant: Tenant) -> dict[str, Any]:
+    """All of PolicySerializer but `shadow`, which looks at each request of a month. Within the tenant's schema."""
     row = CacheSettings.objects.first() or CacheSettings()
     tuned = CacheTuning.objects.first()
     state = tuned or CacheTuning()
@@ -140,7 +154,6 @@ def _policy(tenant: Tenant) -> dict[str, Any]:
         "wrong_rate": {name: known["now"][field] for name, field in _RATE},
         "curve": known["curve"],
         "judge": _judge(tenant, row),
-        "shadow": _shadow(),
         "updated_at": tuned and tuned.updated_at,
     }
 

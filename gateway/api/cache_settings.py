@@ -16,8 +16,11 @@ from gateway.cache.policy import CLASSES, OWN_WORD
 from gateway.cache.rules import LONGEST_S
 from gateway.errors import ModelNotFound
 from gateway.models import CacheSettings
+from tenants import audit
+from tenants.audit import By
 from tenants.bodies import Body, Number
-from tenants.management_views import ManagementView, printable, read
+from tenants.management_views import ManagementView, changing, printable, read
+from tenants.models import Tenant
 from tenants.roles import Action
 
 # Below, similarity says nothing.
@@ -53,7 +56,11 @@ class Usd(Number):
     """Whole cents."""
 
     def to_internal_value(self, data: Any) -> Any:
-        return Decimal(str(super().to_internal_value(data))).quantize(Decimal("0.01"))
+        value = super().to_internal_value(data)
+        if self.max_value is not None and abs(value) > self.max_value:
+            # More digits than a decimal has cannot be rounded.
+            self.fail("max_value", max_value=self.max_value)
+        return Decimal(str(value)).quantize(Decimal("0.01"))
 
 
 class CacheSettingsBody(Body):
@@ -90,6 +97,9 @@ class CacheSettingsBody(Body):
         help_text="Of a provider of the workspace's own; empty: nobody judges.",
     )
     judge_budget_usd = Usd(min_value=0, max_value=1_000_000, required=False, help_text="A calendar month.")
+    review = serializers.BooleanField(
+        required=False, help_text="Samples are put aside for people to judge, on the page “Review”."
+    )
 
 
 def shown(row: CacheSettings) -> dict[str, Any]:
@@ -104,31 +114,40 @@ class CacheSettingsView(ManagementView):
     @extend_schema(operation_id="read_cache_settings", responses=CacheSettingsBody)
     def get(self, request: Request) -> Response:
         with self.reading():
-            return Response(shown(_row()))
+            return Response(shown(row_of_settings()))
 
     @extend_schema(operation_id="change_cache_settings", request=CacheSettingsBody, responses=CacheSettingsBody)
     def patch(self, request: Request) -> Response:
         """What is sent is changed; `rules` are replaced as a whole."""
         values = read(CacheSettingsBody(data=request.data))
-        with self.changing():
-            if values.get("judge_model"):
-                self._check_judge(values["judge_model"])
-            row = _row()
-            before = shown(row)
-            for name, value in values.items():
-                setattr(row, name, value)
-            row.save()
-            after = shown(row)
-            self.record("cache_settings.changed", "cache settings", before=before, after=after)
-        return Response(after)
-
-    def _check_judge(self, model: str) -> None:
-        try:
-            judging.check_model(self.key.tenant, model)
-        except ModelNotFound as error:
-            raise serializers.ValidationError({"judge_model": error.message}) from error
+        return Response(change(self.key.tenant, values, self.by()))
 
 
-def _row() -> CacheSettings:
+def change(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
+    """What holds then; `values` as CacheSettingsBody has checked them. Raises ValidationError, Conflict."""
+    with changing(tenant):
+        if values.get("judge_model"):
+            _check_judge(tenant, values["judge_model"])
+        row = row_of_settings()
+        before = shown(row)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save()
+        after = shown(row)
+        if before != after:
+            audit.record(
+                "cache_settings.changed", tenant=tenant, target="cache settings", before=before, after=after, **by
+            )
+    return after
+
+
+def _check_judge(tenant: Tenant, model: str) -> None:
+    try:
+        judging.check_model(tenant, model)
+    except ModelNotFound as error:
+        raise serializers.ValidationError({"judge_model": error.message}) from error
+
+
+def row_of_settings() -> CacheSettings:
     """The tenant's, or the defaults."""
     return CacheSettings.objects.first() or CacheSettings()

@@ -10,8 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from gateway.models import CallSettings
+from tenants import audit
+from tenants.audit import By
 from tenants.bodies import Body
-from tenants.management_views import ManagementView, read
+from tenants.management_views import ManagementView, changing, read
+from tenants.models import Tenant
 from tenants.roles import Action
 
 
@@ -34,22 +37,30 @@ class CallSettingsView(ManagementView):
     @extend_schema(operation_id="read_call_settings", responses=CallSettingsBody)
     def get(self, request: Request) -> Response:
         with self.reading():
-            return Response(shown(_row()))
+            return Response(shown(row_of_settings()))
 
     @extend_schema(operation_id="change_call_settings", request=CallSettingsBody, responses=CallSettingsBody)
     def patch(self, request: Request) -> Response:
         values = read(CallSettingsBody(data=request.data))
-        with self.changing():
-            row = _row()
-            before = shown(row)
-            for name, value in values.items():
-                setattr(row, name, value)
-            row.save()
-            after = shown(row)
-            self.record("call_settings.changed", "call settings", before=before, after=after)
-        return Response(after)
+        return Response(change(self.key.tenant, values, self.by()))
 
 
-def _row() -> CallSettings:
+def change(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
+    """What holds then; `values` as CallSettingsBody has checked them. Raises Conflict."""
+    with changing(tenant):
+        row = row_of_settings()
+        before = shown(row)
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save()
+        after = shown(row)
+        if before != after:
+            audit.record(
+                "call_settings.changed", tenant=tenant, target="call settings", before=before, after=after, **by
+            )
+    return after
+
+
+def row_of_settings() -> CallSettings:
     """The tenant's, or the defaults."""
     return CallSettings.objects.first() or CallSettings()

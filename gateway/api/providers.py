@@ -13,9 +13,11 @@ from rest_framework.response import Response
 
 from gateway.models import Provider
 from gateway.providers.vendors import VENDORS
-from tenants import secretbox
+from tenants import audit, secretbox
+from tenants.audit import By
 from tenants.bodies import Body, Number
-from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
+from tenants.management_views import Conflict, ManagementView, changing, listed, missing, printable, read
+from tenants.models import Tenant
 from tenants.network import PrivateAddress, check_literal
 from tenants.roles import Action
 
@@ -149,16 +151,7 @@ class ProvidersView(ManagementView):
 
     @extend_schema(operation_id="make_provider", request=ProviderBody, responses={201: ProviderBody})
     def post(self, request: Request) -> Response:
-        values = read(ProviderBody(data=request.data))
-        with self.changing():
-            _check_name(values["name"])
-            if Provider.objects.count() >= MAX_PROVIDERS:
-                raise Conflict(f"A workspace has {MAX_PROVIDERS} providers at most.", "limit_reached")
-            provider = Provider()
-            _apply(provider, values)
-            after = shown(provider)
-            self.record("provider.created", provider.name, after=after)
-        return Response(after, status=201)
+        return Response(create(self.key.tenant, request.data, self.by()), status=201)
 
 
 class ProviderView(ManagementView):
@@ -175,28 +168,53 @@ class ProviderView(ManagementView):
     @extend_schema(operation_id="change_provider", request=ProviderBody(partial=True), responses=ProviderBody)
     def patch(self, request: Request, name: str) -> Response:
         """Fields that are left out stay as they are; `settings` is replaced as a whole."""
-        with self.changing():
-            provider = _find(name)
-            before = shown(provider)
-            values = read(ProviderBody(provider, data=request.data, partial=True))
-            if values.get("name", name) != name:
-                _check_name(values["name"])
-            _apply(provider, values)
-            after = shown(provider)
-            replaced = {"api_key_replaced": True} if "api_key" in values else {}
-            self.record("provider.changed", name, before=before, after={**after, **replaced})
-        return Response(after)
+        return Response(change(self.key.tenant, name, request.data, self.by()))
 
     @extend_schema(operation_id="delete_provider", request=None, responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
         """Refused while routes lead there."""
-        with self.changing():
-            provider = _find(name)
-            if routes := sorted(set(provider.targets.values_list("route__model", flat=True)))[:5]:
-                raise Conflict(f"Routes lead to “{name}”: {', '.join(routes)}. Change those first.", "in_use")
-            self.record("provider.deleted", name, before=shown(provider))
-            provider.delete()
+        delete(self.key.tenant, name, self.by())
         return Response(status=204)
+
+
+def create(tenant: Tenant, sent: Any, by: By) -> dict[str, Any]:
+    """The provider as the API shows it; `sent` as ProviderBody reads it. Raises ValidationError, Conflict."""
+    values = read(ProviderBody(data=sent))
+    with changing(tenant):
+        _check_name(values["name"])
+        if Provider.objects.count() >= MAX_PROVIDERS:
+            raise Conflict(f"A workspace has {MAX_PROVIDERS} providers at most.", "limit_reached")
+        provider = Provider()
+        _apply(provider, values)
+        after = shown(provider)
+        audit.record("provider.created", tenant=tenant, target=provider.name, after=after, **by)
+    return after
+
+
+def change(tenant: Tenant, name: str, sent: Any, by: By) -> dict[str, Any]:
+    """The same for one that there is. Raises ValidationError, Conflict, NotFound."""
+    with changing(tenant):
+        provider = _find(name)
+        before = shown(provider)
+        values = read(ProviderBody(provider, data=sent, partial=True))
+        if values.get("name", name) != name:
+            _check_name(values["name"])
+        _apply(provider, values)
+        after = shown(provider)
+        told = {**after, "api_key_replaced": True} if "api_key" in values else after
+        if before != told:
+            audit.record("provider.changed", tenant=tenant, target=name, before=before, after=told, **by)
+    return after
+
+
+def delete(tenant: Tenant, name: str, by: By) -> None:
+    """Raises NotFound; Conflict while routes lead there."""
+    with changing(tenant):
+        provider = _find(name)
+        if routes := sorted(set(provider.targets.values_list("route__model", flat=True)))[:5]:
+            raise Conflict(f"Routes lead to “{name}”: {', '.join(routes)}. Change those first.", "in_use")
+        audit.record("provider.deleted", tenant=tenant, target=name, before=shown(provider), **by)
+        provider.delete()
 
 
 def _find(name: str) -> Provider:

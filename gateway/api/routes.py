@@ -14,8 +14,11 @@ from rest_framework.response import Response
 from gateway.api.cache_settings import MIN_THRESHOLD
 from gateway.cache.rules import LONGEST_S
 from gateway.models import Provider, Route, Target
+from tenants import audit
+from tenants.audit import By
 from tenants.bodies import Body, Number
-from tenants.management_views import Conflict, ManagementView, listed, missing, printable, read
+from tenants.management_views import Conflict, ManagementView, changing, listed, missing, printable, read
+from tenants.models import Tenant
 from tenants.roles import Action
 
 MAX_ROUTES, MAX_TARGETS = 500, 20
@@ -106,19 +109,12 @@ class RoutesView(ManagementView):
     @extend_schema(operation_id="list_routes", responses=RouteListSerializer)
     def get(self, request: Request) -> Response:
         with self.reading():
-            return Response(listed([shown(route) for route in _routes()]))
+            return Response(listed([shown(route) for route in routes()]))
 
     @extend_schema(operation_id="make_route", request=RouteBody, responses={201: RouteBody})
     def post(self, request: Request) -> Response:
         values = read(RouteBody(data=request.data))
-        with self.changing():
-            if Route.objects.filter(model=values["model"]).exists():
-                raise Conflict(f"There is a route “{values['model']}” already; PUT replaces it.", "name_taken")
-            if Route.objects.count() >= MAX_ROUTES:
-                raise Conflict(f"A workspace has {MAX_ROUTES} routes at most.", "limit_reached")
-            after = _save(Route(model=values["model"]), values)
-            self.record("route.created", values["model"], after=after)
-        return Response(after, status=201)
+        return Response(create(self.key.tenant, values, self.by()), status=201)
 
 
 class RouteView(ManagementView):
@@ -138,29 +134,54 @@ class RouteView(ManagementView):
         values = read(RouteBody(data={"model": model, **body} if isinstance(body, dict) else body))
         if values["model"] != model:
             raise ValidationError({"model": "A route keeps its name. Make another one, and delete this."})
-        with self.changing():
-            route = _find(model)
-            before = shown(route)
-            after = _save(route, values)
-            self.record("route.replaced", model, before=before, after=after)
-        return Response(after)
+        return Response(replace(self.key.tenant, values, self.by()))
 
     @extend_schema(operation_id="delete_route", request=None, responses={204: None})
     def delete(self, request: Request, model: str) -> Response:
-        with self.changing():
-            route = _find(model)
-            self.record("route.deleted", model, before=shown(route))
-            route.delete()
+        delete(self.key.tenant, model, self.by())
         return Response(status=204)
 
 
-def _routes() -> QuerySet[Route]:
+def create(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
+    """The route as it is then; `values` as RouteBody has checked them. Raises ValidationError, Conflict."""
+    with changing(tenant):
+        model = values["model"]
+        if Route.objects.filter(model=model).exists():
+            raise Conflict(f"There is a route “{model}” already; PUT replaces it.", "name_taken")
+        if Route.objects.count() >= MAX_ROUTES:
+            raise Conflict(f"A workspace has {MAX_ROUTES} routes at most.", "limit_reached")
+        after = _save(Route(model=model), values)
+        audit.record("route.created", tenant=tenant, target=model, after=after, **by)
+    return after
+
+
+def replace(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
+    """The route of the name in `values`, which RouteBody has checked. Raises ValidationError, Conflict, NotFound."""
+    with changing(tenant):
+        route = _find(values["model"])
+        before = shown(route)
+        after = _save(route, values)
+        if before != after:
+            audit.record("route.replaced", tenant=tenant, target=route.model, before=before, after=after, **by)
+    return after
+
+
+def delete(tenant: Tenant, model: str, by: By) -> None:
+    """Raises NotFound, Conflict."""
+    with changing(tenant):
+        route = _find(model)
+        audit.record("route.deleted", tenant=tenant, target=model, before=shown(route), **by)
+        route.delete()
+
+
+def routes() -> QuerySet[Route]:
+    """With their targets, and those with their providers."""
     return Route.objects.prefetch_related("targets__provider")
 
 
 def _find(model: str) -> Route:
     # Postgres refuses some of what a path may hold: a zero byte, half a character.
-    route = _routes().filter(model=model).first() if model.isprintable() else None
+    route = routes().filter(model=model).first() if model.isprintable() else None
     if route is None:
         raise missing("route", model)
     return route

@@ -26,6 +26,7 @@ from gateway.views import DataPlaneView, json_reply
 from tenants import keyspace, roles
 from tenants.authentication import KEY, lacks
 from tenants.bodies import MAX_BYTES, Body
+from tenants.principal import Principal
 from tenants.roles import Action
 
 PER_MINUTE = 10
@@ -60,14 +61,16 @@ class TrialView(DataPlaneView):
         if not roles.does(principal.scopes, Action.PROVIDERS):
             raise Forbidden(lacks(Action.PROVIDERS))
         model = _read(request.read(MAX_BYTES + 1))
-        name = self.kwargs["name"]
-        provider = await gateway.setups.provider(principal, name)
-        if provider is None:
-            raise NotFound(f"There is no provider “{name}” here.")
-        await pace.count(
-            gateway.lane, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, "Providers can be tested"
-        )
-        return json_reply(await _try(gateway, Candidate(provider, model)), request_id)
+        return json_reply(await try_out(gateway, principal, self.kwargs["name"], model), request_id)
+
+
+async def try_out(gateway: runtime.Gateway, principal: Principal, name: str, model: str) -> dict[str, Any]:
+    """As TrialSerializer has it. Raises NotFound, TooManyRequests, Unavailable."""
+    provider = await gateway.setups.provider(principal, name)
+    if provider is None:
+        raise NotFound(f"There is no provider “{name}” here.")
+    await pace.count(gateway.lane, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, "Providers can be tested")
+    return await _try(gateway, Candidate(provider, model))
 
 
 def _read(body: bytes) -> str:

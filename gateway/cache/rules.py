@@ -62,8 +62,13 @@ def rules_of(row: Mapping[str, Any], route: Mapping[str, Any] | None = None) -> 
         accept_stale_s=row.get("stale_if_error_s", 0),
         per_end_user=row.get("per_end_user", False),
         own=tuple(_own(rule) for rule in row.get("rules", ())),
-        sampling=sampling_after(row.get("judged_hits") or 0) if shadow or row.get("judge_model") else None,
+        sampling=sampling_after(row.get("judged_hits") or 0) if shadow or _is_judged(row) else None,
     )
+
+
+def _is_judged(row: Mapping[str, Any]) -> bool:
+    """By a model, or by people."""
+    return bool(row.get("judge_model") or row.get("review"))
 
 
 def sampling_after(judged_hits: int) -> Sampling:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, F, IntegerField
+from django.db.models import Count, F, IntegerField, Q, QuerySet
 from django.db.models.functions import Cast, Floor
 from django.utils import timezone
 from psycopg import sql
@@ -126,26 +126,43 @@ def effect(row: CacheSettings, tuning: CacheTuning) -> dict[str, Any]:
 def _evidence(now: dt.datetime) -> Evidence:
     tuning = CacheTuning.objects.first()
     since = tuning.since if tuning else None
-    counting = Verdict.objects.exclude(right=None).exclude(similarity=None)
-    if since is not None:
-        counting = counting.filter(at__gt=since)
-    sampled = counting.filter(
-        source=Verdict.Source.MODEL, judged_at__gt=now - dt.timedelta(days=learning.KEPT_DAYS)
-    ).order_by("-judged_at")[: learning.KEPT_VERDICTS]
     first = max(filter(None, (since, now - dt.timedelta(days=learning.REPORT_DAYS))))
-    reports = counting.filter(
-        source=Verdict.Source.PERSON, kind=Verdict.Kind.HIT, right=False, judged_at__gt=first
-    ).order_by("-judged_at")[: learning.KEPT_VERDICTS]
-    facts = [_fact(row, now) for rows in (sampled, reports) for row in rows.values(*_COLUMNS)]
+    reports = (
+        _counting(since)
+        .filter(source=Verdict.Source.PERSON, reviewer_id=None, kind=Verdict.Kind.HIT, right=False, judged_at__gt=first)
+        .order_by("-judged_at")[: learning.KEPT_VERDICTS]
+    )
+    facts = [*sampled(now, since), *(_fact(row, now) for row in reports.values(*_COLUMNS))]
     enough = sum(fact.source == learning.PERSON for fact in facts) >= learning.REPORTS_AT_LEAST
     return Evidence(now, since, facts, _served(first) if enough else {})
 
 
-_COLUMNS = ("kind", "similarity", "weight", "right", "source", "at")
+def sampled(now: dt.datetime, since: dt.datetime | None) -> list[Fact]:
+    """Verdicts on what was drawn by lot, the newest first. Within the tenant's schema."""
+    found = (
+        _counting(since)
+        .filter(
+            Q(source=Verdict.Source.MODEL) | Q(reviewer_id__isnull=False),
+            judged_at__gt=now - dt.timedelta(days=learning.KEPT_DAYS),
+        )
+        .order_by("-judged_at")[: learning.KEPT_VERDICTS]
+    )
+    return [_fact(row, now) for row in found.values(*_COLUMNS)]
+
+
+def _counting(since: dt.datetime | None) -> QuerySet[Verdict]:
+    counting = Verdict.objects.exclude(right=None).exclude(similarity=None)
+    return counting if since is None else counting.filter(at__gt=since)
+
+
+_COLUMNS = ("kind", "similarity", "weight", "right", "source", "at", "reviewer_id")
 
 
 def _fact(row: dict[str, Any], now: dt.datetime) -> Fact:
     age_days = max(0.0, (now - row.pop("at")).total_seconds() / DAY_S)
+    if row.pop("reviewer_id") is not None:
+        # Drawn by lot, as the judge's are.
+        row["source"] = learning.MODEL
     return Fact(**row, age_days=age_days)
 
 

@@ -24,6 +24,7 @@ DEFAULTS = {
     "learn": True,
     "judge_model": "",
     "judge_budget_usd": 1.0,
+    "review": False,
 }
 
 

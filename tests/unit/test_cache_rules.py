@@ -116,6 +116,7 @@ def test_a_routes_own_threshold_holds_until_a_stricter_one_is_learned() -> None:
 def test_samples_are_taken_only_where_somebody_judges() -> None:
     assert rules_of({}).sampling is None
     assert rules_of({"judge_model": "gpt-4o-mini"}).sampling is not None
+    assert rules_of({"review": True}).sampling is not None
     assert rules_of({"shadow": True}).sampling is not None
 
 
