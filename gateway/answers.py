@@ -162,13 +162,19 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> dict[str, Any]:
     if call.dialect is openai_chat:
         return {}
     meta = outcome.meta
-    saved = settlement.cost_of(gateway.prices, meta, call.when) if outcome.is_free and meta else Decimal(0)
+    cost, saved = settlement.cost_and_saving(call, outcome, gateway.prices)
     return {
+        "provider": meta.provider if meta else "",
         "model": meta.upstream_model if meta else call.request.model,
         "cache": outcome.outcome,
         "similarity": outcome.similarity,
+        "shadow_similarity": outcome.shadow.similarity if outcome.shadow else None,
+        "reason": "" if outcome.is_free else outcome.reason,
+        "cost_usd": None if cost is None else float(cost),
         "saved_usd": None if saved is None else float(saved),
         "simulated": bool(meta and meta.simulated),
+        "prompt_tokens": meta.prompt_tokens if meta else 0,
+        "completion_tokens": meta.completion_tokens if meta else 0,
         "total_tokens": meta.usage.total_tokens if meta else 0,
         "request_id": call.request_id,
     }

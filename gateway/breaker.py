@@ -16,7 +16,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from gateway.types import Candidate
+from gateway.types import Candidate, ProviderConfig
 from tenants import keyspace
 from tenants.cluster import AnyLane
 from tenants.lane import Script
@@ -87,6 +87,13 @@ class Breakers:
         if state is None or not state.open_until:
             return "closed"
         return "open" if self.opens_in_s(candidate) else "half-open"
+
+    def not_closed(self, provider: ProviderConfig) -> dict[str, str]:
+        """The provider's models whose breaker is open or half-open, with which of the two."""
+        theirs = _key(Candidate(provider, ""))
+        opened = [key for key, state in self._states.items() if state.open_until and key.startswith(theirs)]
+        models = sorted(key.removeprefix(theirs) for key in opened)
+        return {model: self.state_of(Candidate(provider, model)) for model in models}
 
     def succeeded(self, candidate: Candidate) -> None:
         key = _key(candidate)

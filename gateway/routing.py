@@ -271,13 +271,14 @@ def model_names(setup: Setup, principal: Principal) -> dict[str, str]:
             names[model] = provider.name if provider else "nexus"
     names.setdefault(AUTO, "nexus")
     for provider in setup.providers:
-        for model in _models_of(provider):
+        for model in models_of(provider):
             names.setdefault(model, provider.name)
     if principal.allowed_models:
         names = {model: names.get(model, setup.providers[0].name) for model in sorted(principal.allowed_models)}
     return names
 
 
-def _models_of(provider: ProviderConfig) -> Iterable[Any]:
+def models_of(provider: ProviderConfig) -> Iterable[Any]:
+    """What it lists, or else a few well-known ones of its price catalog."""
     listed = provider.settings.get("models")
     return listed if isinstance(listed, list) else _WELL_KNOWN.get(provider.catalog, ())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import uuid
+from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 
 from gateway import runtime
+from tests.calls import records, upstream_calls
 from tests.conftest import Workspace
 
 
@@ -51,6 +55,41 @@ def test_the_answers_are_the_same_as_at_the_edge(alice: Workspace) -> None:
     ]
     assert answers[0][2] == answers[1][2] == answers[2][2]
     assert all(answer[2].endswith(b"data: [DONE]\n\n") for answer in answers[3:5])
+
+
+def test_vectors_that_a_shutdown_cuts_off_are_refused_and_their_hold_goes_back(
+    alice: Workspace, with_provider: Callable[[Workspace], Workspace], provider: str, settings: Any
+) -> None:
+    settings.PRIVATE_PROVIDERS = True
+    with_provider(alice)
+    model = f"hang-{uuid.uuid4().hex[:6]}"
+
+    async def story() -> tuple[int, Any, int]:
+        client = AsyncClient()
+        asking = asyncio.create_task(
+            client.post(
+                "/v1/embeddings",
+                json.dumps({"model": f"fake/{model}", "input": ["one"]}),
+                content_type="application/json",
+                headers={"Authorization": f"Bearer {alice.key}"},
+            )
+        )
+        gateway = await runtime.current()
+        async with asyncio.timeout(10):
+            while model not in await asyncio.to_thread(upstream_calls, provider):
+                await asyncio.sleep(0.05)
+        await gateway.tasks.drain(0.01)
+        answer: Any = await asyncio.wait_for(asking, 10)
+        principal = await gateway.directory.find(alice.key)
+        assert principal is not None
+        standing, _ = await gateway.quota.standing(gateway.account_of(principal))
+        await runtime.close()
+        return answer.status_code, json.loads(answer.content), standing.held_requests
+
+    status, body, held = async_to_sync(story)()
+    assert (status, body["error"]["code"], held) == (503, "service_unavailable", 0)
+    (record,) = records(alice, 1)
+    assert (record.dialect, record.status, record.billed_tokens) == ("openai-embeddings", 503, 0)
 
 
 def test_refusals_are_in_the_envelope(alice: Workspace) -> None:
