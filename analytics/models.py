@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 
 from analytics.alerts.models import AlertEvent as AlertEvent
 from analytics.alerts.models import AlertRule as AlertRule
@@ -61,6 +62,13 @@ class UsageRecord(models.Model):
         indexes = [
             models.Index(fields=["-at"], name="record_by_time"),
             models.Index(fields=["request_id"], name="record_by_request_id"),
+            # Few: looked for among all, and added up by kind.
+            models.Index(
+                fields=["-at"],
+                include=["status", "error", "billed_tokens"],
+                condition=models.Q(status__gte=400),
+                name="failed_record_by_time",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -92,6 +100,31 @@ class UsageRollup(models.Model):
                 fields=["bucket", "width_s", "outcome", "model", "provider", "key_id"], name="one_rollup_per_slice"
             )
         ]
+        # Of the last two days there are far more minutes than hours.
+        indexes = [models.Index(fields=["width_s", "bucket"], name="rollup_by_width_and_time")]
 
     def __str__(self) -> str:
         return f"{self.bucket:%Y-%m-%d %H:%M} {self.outcome} {self.model}: {self.requests}"
+
+
+class SavingsShare(models.Model):
+    """A link that shows a workspace's savings to who has it (analytics.shares). Kept when it is over, for the list."""
+
+    token_sha256 = models.CharField(max_length=64, unique=True)
+    label = models.CharField(max_length=80, blank=True)
+    # One of analytics.spans.RANGES, which moves on with the days; empty: the two days, and those between.
+    range = models.CharField(max_length=16, blank=True)
+    first_day = models.DateField(null=True)
+    last_day = models.DateField(null=True)
+    shows_keys = models.BooleanField(default=False)
+    created_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True, help_text="Last, to the minute.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.label or self.pk} until {self.expires_at:%Y-%m-%d}"
