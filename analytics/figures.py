@@ -1,4 +1,4 @@
-"""What the dashboard shows, as text: made here for the page and for its live updates, so that both say the same.
+"""How usage is written: money, counts, shares, times, and one request as a row. The page and its updates say the same.
 
 No prompt and no secret gets here: the records hold none.
 """
@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.template.loader import render_to_string
-
-from analytics import queries
+from analytics.events import HIT_EXACT, HIT_SEMANTIC
 from analytics.models import UsageRecord
-from analytics.queries import Totals
 
 NOTHING = "–"
+# Of older ones the day is shown, too.
+SAME_DAY = dt.timedelta(hours=12)
 
 
 class Row(NamedTuple):
-    """One of the latest requests. `kind` is its CSS class."""
+    """One request in a table. `kind` is its CSS class, `form` how its time is written."""
 
+    id: str
     at: dt.datetime
-    time: str
+    form: str
     kind: str
     outcome: str
     shared: bool
@@ -37,56 +37,13 @@ class Row(NamedTuple):
     request_id: str
 
 
-class Dashboard(NamedTuple):
-    figures: dict[str, str]
-    latest: list[Row]
-    series: list[queries.Minute]
-
-
-def dashboard(now: dt.datetime) -> Dashboard:
-    """Of the tenant whose schema this runs in."""
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Dashboard(
-        figures=figures(queries.totals(today.replace(day=1)), queries.totals(today), queries.totals()),
-        latest=[row_of(record, now) for record in queries.latest()],
-        series=queries.series(now),
-    )
-
-
-def message(shown: Dashboard) -> dict[str, Any]:
-    """The same for the page that is already open."""
-    rows = render_to_string("analytics/_latest.html", {"latest": shown.latest})
-    return {"type": "dashboard", "figures": shown.figures, "latest": rows.strip(), "series": shown.series}
-
-
-def figures(month: Totals, today: Totals, ever: Totals) -> dict[str, str]:
-    return {
-        "saved": usd(month.saved_usd),
-        "saved_today": usd(today.saved_usd),
-        "saved_ever": usd(ever.saved_usd),
-        "hit_rate": percent(month.hit_rate),
-        "hit_rate_today": percent(today.hit_rate),
-        "requests": count(month.requests),
-        "requests_today": count(today.requests),
-        "failed": count(month.errors),
-        "exact_hits": count(month.exact_hits),
-        "exact_share": share(month.exact_hits, month),
-        "semantic_hits": count(month.semantic_hits),
-        "semantic_share": share(month.semantic_hits, month),
-        "misses": count(month.misses),
-        "misses_share": share(month.misses, month),
-        "spent": usd(month.cost_usd),
-        "unpriced": count(month.unpriced),
-    }
-
-
 def row_of(record: UsageRecord, now: dt.datetime) -> Row:
-    failed = record.status >= 400
     return Row(
+        id=str(record.pk),
         at=record.at,
-        time=f"{record.at:%H:%M:%S}" if record.at.date() == now.date() else f"{record.at:%b %d %H:%M}",
-        kind="failed" if failed else record.outcome.lower(),
-        outcome=f"{record.status} {record.error}" if failed else record.outcome,
+        form="time" if now - record.at < SAME_DAY else "moment",
+        kind=kind_of(record),
+        outcome=f"{record.status} {record.error}" if record.status >= 400 else record.outcome,
         shared=record.coalesced,
         model=record.model,
         provider=record.provider,
@@ -98,6 +55,13 @@ def row_of(record: UsageRecord, now: dt.datetime) -> Row:
         similarity="" if record.similarity is None else f"{record.similarity:.3f}",
         request_id=record.request_id,
     )
+
+
+def kind_of(record: UsageRecord) -> str:
+    """The class that gives it its colour."""
+    if record.status >= 400:
+        return "failed"
+    return record.outcome.lower() if record.outcome in (HIT_EXACT, HIT_SEMANTIC) else "miss"
 
 
 def usd(amount: Decimal | None, *, digits: int | None = None) -> str:
@@ -113,10 +77,6 @@ def usd(amount: Decimal | None, *, digits: int | None = None) -> str:
 
 def percent(part: float | None) -> str:
     return NOTHING if part is None else f"{100 * part:.1f} %"
-
-
-def share(part: int, of: Totals) -> str:
-    return percent(part / of.answered if of.answered else None)
 
 
 def count(number: int) -> str:

@@ -24,6 +24,7 @@ ENDPOINTS = {
     "simple-chat": "/api/chat",
     "prompt-chat": "/v1/chat",
     "socket-chat": "/ws/chat",
+    "playground": "the playground",
     "passthrough": "/v1/… (passed on)",
 }
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.expressions import CombinedExpression
 
 from analytics import events
 from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
+from analytics.windows import Window
 
 LATEST = 20
-CHART = dt.timedelta(hours=1)
+# Percentiles are of this many answers at most, the latest ones: the sums hold none.
+SAMPLE = 5_000
 
 
 class Totals(NamedTuple):
@@ -27,6 +31,10 @@ class Totals(NamedTuple):
     cost_usd: Decimal
     saved_usd: Decimal
     unpriced: int
+
+    def less(self, part: Totals) -> Totals:
+        pairs: Any = zip(self, part, strict=True)
+        return Totals(*(whole - some for whole, some in pairs))
 
     @property
     def answered(self) -> int:
@@ -42,19 +50,55 @@ class Totals(NamedTuple):
         return (self.exact_hits + self.semantic_hits) / self.answered if self.answered else None
 
 
-class Minute(NamedTuple):
-    """Requests of one minute; `at` is its start in seconds since 1970."""
+class Bar(NamedTuple):
+    """Requests of one bar of a chart; `at` is its start in seconds since 1970. Floats are for drawing only."""
 
     at: int
     exact_hits: int = 0
     semantic_hits: int = 0
     misses: int = 0
     failed: int = 0
+    saved_usd: float = 0.0
 
 
-def totals(since: dt.datetime | None = None) -> Totals:
-    """From the start of the hour of `since`, or of all time."""
+# A window, what of it still grows, and the time before it.
+ALL, GROWING, BEFORE = "all", "growing", "before"
+
+
+class Slice(NamedTuple):
+    """Sums of one outcome, and in a window of one model."""
+
+    part: str
+    outcome: str
+    model: str
+    requests: int
+    errors: int
+    cost_usd: Decimal
+    saved_usd: Decimal
+    tokens: int
+    unpriced: int
+    latency_ms_sum: float
+
+
+class Pace(NamedTuple):
+    """How long answers took, of the `answers` that were looked at."""
+
+    answers: int
+    p50_ms: float
+    p95_ms: float
+
+
+class Failure(NamedTuple):
+    status: int
+    error: str
+    requests: int
+
+
+def totals(since: dt.datetime | None = None, *, key_id: int | None = None) -> Totals:
+    """From the start of the hour of `since`, or of all time; of one key, or of all."""
     rollups = UsageRollup.objects.filter(width_s=HOUR_S)
+    if key_id is not None:
+        rollups = rollups.filter(key_id=key_id)
     if since is not None:
         rollups = rollups.filter(bucket__gte=since.replace(minute=0, second=0, microsecond=0))
     sums: dict[str, Any] = rollups.aggregate(
@@ -85,23 +129,137 @@ def _answered(outcome: str) -> CombinedExpression:
     return Sum("requests", filter=Q(outcome=outcome)) - Sum("errors", filter=Q(outcome=outcome))
 
 
-def series(now: dt.datetime) -> list[Minute]:
-    """The last hour, minute by minute, those without a request too."""
-    start = (now - CHART).replace(second=0, microsecond=0) + dt.timedelta(seconds=MINUTE_S)
-    rows = UsageRollup.objects.filter(width_s=MINUTE_S, bucket__gte=start).values_list(
-        "bucket", "outcome", "requests", "errors"
+class Saved(NamedTuple):
+    month_usd: Decimal
+    ever_usd: Decimal
+
+
+def saved(now: dt.datetime) -> Saved:
+    """Since the beginning of the month, and in all."""
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    sums = UsageRollup.objects.filter(width_s=HOUR_S).aggregate(
+        month=Sum("saved_usd", filter=Q(bucket__gte=month)), ever=Sum("saved_usd")
     )
-    field = {events.HIT_EXACT: "exact_hits", events.HIT_SEMANTIC: "semantic_hits"}
-    minutes = {at: Minute(at) for at in range(int(start.timestamp()), int(now.timestamp()) + 1, MINUTE_S)}
-    for bucket, outcome, requests, errors in rows:
-        # One from a clock that is ahead of ours is shown when its minute has come.
-        if (minute := minutes.get(int(bucket.timestamp()))) is not None:
-            name = field.get(outcome, "misses")
-            more = {name: getattr(minute, name) + requests - errors, "failed": minute.failed + errors}
-            minutes[minute.at] = minute._replace(**more)
-    return list(minutes.values())
+    return Saved(sums["month"] or Decimal(0), sums["ever"] or Decimal(0))
 
 
-def latest() -> list[UsageRecord]:
-    """The last requests, newest first."""
-    return list(UsageRecord.objects.order_by("-at")[:LATEST])
+class Sums(NamedTuple):
+    """Of a window and the time before. Bars without a request are there, too."""
+
+    slices: list[Slice]
+    bars: list[Bar]
+
+
+_SUMS = """sum(requests)::bigint AS requests, sum(errors)::bigint AS errors, sum(cost_usd) AS cost_usd,
+    sum(saved_usd) AS saved_usd, sum(tokens)::bigint AS tokens, sum(unpriced)::bigint AS unpriced,
+    sum(latency_ms_sum) AS latency_ms_sum"""
+_ROLLUPS = f"(SELECT *, prompt_tokens + completion_tokens AS tokens FROM {UsageRollup._meta.db_table}) rollup"
+# One look at each row: first the cells of bar, outcome and model, then these in two ways.
+_WINDOW = f"""
+WITH cells AS MATERIALIZED (
+    SELECT date_bin(make_interval(secs => %(step_s)s), bucket, 'epoch') AS bar, outcome, model, {_SUMS}
+    FROM {_ROLLUPS} WHERE width_s = %(resolution_s)s AND bucket >= %(start)s AND bucket < %(end)s GROUP BY 1, 2, 3
+)
+SELECT extract(epoch FROM bar)::bigint, '{ALL}', outcome, model, {_SUMS}
+FROM cells GROUP BY GROUPING SETS ((outcome, model), (bar, outcome))
+"""
+_OTHERS = f"""
+SELECT CASE WHEN bucket < %s THEN '{BEFORE}' ELSE '{GROWING}' END, outcome, '', {_SUMS}
+FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY 1, 2
+"""
+# Tens of thousands of sums are added up by hashing: sorting them takes three times as long.
+_HASHING = "SET LOCAL work_mem = '32MB'; SET LOCAL max_parallel_workers_per_gather = 0"
+
+
+def sums(window: Window) -> Sums:
+    """A request from a clock that is ahead of ours is shown when its time has come."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_HASHING)
+        cursor.execute(_WINDOW, window._asdict())
+        rows = cursor.fetchall()
+    slices, drawn = _others(window), {at: Bar(at) for at in window.bars}
+    for at, *values in rows:
+        one = Slice(*values)
+        if at is None:
+            slices.append(one)
+        elif (bar := drawn.get(at)) is not None:
+            drawn[at] = _with(bar, one)
+    return Sums(slices, list(drawn.values()))
+
+
+def _with(bar: Bar, more: Slice) -> Bar:
+    name = {events.HIT_EXACT: "exact_hits", events.HIT_SEMANTIC: "semantic_hits"}.get(more.outcome, "misses")
+    answered = getattr(bar, name) + more.requests - more.errors
+    usd = bar.saved_usd + float(more.saved_usd)
+    return bar._replace(**{name: answered, "failed": bar.failed + more.errors, "saved_usd": usd})
+
+
+def _others(window: Window) -> list[Slice]:
+    """Of the time before, and of what still grows."""
+    pieces = _pieces(window.before, window.start, window.resolution_s)
+    pieces.append((window.resolution_s, window.whole, window.end))
+    text = " OR ".join("(width_s = %s AND bucket >= %s AND bucket < %s)" for _ in pieces)
+    values = [value for piece in pieces for value in piece]
+    return [Slice(*row) for row in _read(_OTHERS.format(pieces=text), [window.start, *values])]
+
+
+Piece = tuple[int, dt.datetime, dt.datetime]
+
+
+def _pieces(start: dt.datetime, end: dt.datetime, resolution_s: int) -> list[Piece]:
+    """Which sums to add up: by hour where a whole hour is meant, by minute at the ends. Pure."""
+    hour = dt.timedelta(hours=1)
+    first = start.replace(minute=0, second=0, microsecond=0)
+    first += hour if first < start else dt.timedelta(0)
+    last = end.replace(minute=0, second=0, microsecond=0)
+    if resolution_s == HOUR_S or first >= last:
+        return [(resolution_s, start, end)]
+    return [(MINUTE_S, start, first), (HOUR_S, first, last), (MINUTE_S, last, end)]
+
+
+_PACES = f"""
+SELECT outcome, count(*), percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY latency_ms)
+FROM (
+    SELECT CASE WHEN outcome = ANY (%s) THEN outcome ELSE %s END AS outcome, latency_ms
+    FROM {UsageRecord._meta.db_table} WHERE at >= %s AND at < %s AND status < 400
+    ORDER BY at DESC LIMIT {SAMPLE}
+) latest
+GROUP BY 1
+"""
+
+
+def paces(window: Window) -> dict[str, Pace]:
+    """By tier, of the latest answers of the window whose records are still there."""
+    hits = [events.HIT_EXACT, events.HIT_SEMANTIC]
+    rows = _read(_PACES, [hits, events.MISS, window.start, window.end])
+    return {outcome: Pace(answers, *percentiles) for outcome, answers, percentiles in rows}
+
+
+_FAILURES = f"""
+SELECT status, error, count(*) AS requests FROM {UsageRecord._meta.db_table}
+WHERE at >= %s AND at < %s AND status >= 400 AND billed_tokens <= 0 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT %s
+"""
+
+
+def failures(window: Window, limit: int) -> list[Failure]:
+    """The most frequent kinds, of the records that are still there."""
+    return [Failure(*row) for row in _read(_FAILURES, [window.start, window.end, limit])]
+
+
+def latest(window: Window | None = None) -> list[UsageRecord]:
+    """The last requests, of the window or of all, newest first."""
+    found = UsageRecord.objects.order_by("-at")
+    if window is not None:
+        found = found.filter(at__gte=window.start, at__lt=window.end)
+    return list(found[:LATEST])
+
+
+def has_requests() -> bool:
+    """Whether there has ever been one."""
+    return UsageRollup.objects.exists()
+
+
+def _read(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return list(cursor.fetchall())

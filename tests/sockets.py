@@ -24,22 +24,24 @@ def session_of(user: User) -> Client:
     return client
 
 
-def live_socket(tenant: Tenant, client: Client | None, origin: bytes | None = OUR_ORIGIN) -> WebsocketCommunicator:
-    """To a workspace's live feed; not connected yet."""
+def live_socket(
+    tenant: Tenant, client: Client | None, origin: bytes | None = OUR_ORIGIN, query: str = ""
+) -> WebsocketCommunicator:
+    """To a workspace's live feed; not connected yet. `query` as in the page's URL."""
     from nexus.asgi import application
 
     headers = [] if origin is None else [(b"origin", origin)]
     if client is not None:
         session = client.cookies[settings.SESSION_COOKIE_NAME].value
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={session}".encode()))
-    return WebsocketCommunicator(application, f"/ws/t/{tenant.slug}/live/", headers=headers)
+    return WebsocketCommunicator(application, f"/ws/t/{tenant.slug}/live/?{query}", headers=headers)
 
 
 @contextlib.asynccontextmanager
-async def live_feed(tenant: Tenant, user: User | None) -> AsyncIterator[WebsocketCommunicator]:
+async def live_feed(tenant: Tenant, user: User | None, query: str = "") -> AsyncIterator[WebsocketCommunicator]:
     """An open one."""
     client = await database_sync_to_async(session_of)(user) if user is not None else None
-    feed = live_socket(tenant, client)
+    feed = live_socket(tenant, client, query=query)
     connected, _ = await feed.connect(PATIENCE_S)
     assert connected
     try:

@@ -19,21 +19,17 @@ import orjson
 import redis
 
 from gateway.cache.embedding import build
-from nexus import stack
-from nexus.bench import floors, hotspots, load, month, report, rounds, servers, vectors
+from nexus.bench import floors, hotspots, live, load, month, report, rounds, servers, vectors
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
-from nexus.checks import hermetic, throwaway_instance
+from nexus.checks import throwaway_instance
 from nexus.instance import Instance, var_folder
 from nexus.preflight import Trouble, require_disk, say, step
 from nexus.supervisor import Supervisor
-from nexus.up import build_model, finish
 
 NEEDS_MB = 1000
 CONNECTIONS = (1, 16)
 WARMING_S = 0.5
-# Where others use the machine, too: what is skipped for want of time cannot be measured.
-PATIENCE = {"NEXUS_EMBEDDING_DEADLINE_MS": "5000", "NEXUS_REDIS_TIMEOUT_MS": "2000"}
 
 
 class Options(argparse.Namespace):
@@ -44,6 +40,7 @@ class Options(argparse.Namespace):
     profile: bool
     vectors: int
     month: int
+    live: bool
 
 
 def parse(arguments: list[str]) -> Options:
@@ -70,6 +67,7 @@ def parse(arguments: list[str]) -> Options:
         metavar="N",
         help="instead, a month of N calls (1,000,000), and whether the books agree after it (docs/ledger.md)",
     )
+    parser.add_argument("--live", action="store_true", help="instead, fifty WebSockets of live pages under load")
     options = parser.parse_args(arguments, namespace=Options())
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
@@ -85,7 +83,7 @@ async def measure(options: Options, instance: Instance) -> None:
     log = instance.logs / "bench.log"
     try:
         with step("Postgres, Redis, model, tables"):
-            environment = await services(instance, supervisor, log)
+            environment = await servers.services(instance, supervisor, log)
             key = await servers.tenant_key(environment, log)
         async with contextlib.AsyncExitStack() as up:
             run = functools.partial(servers.running, environment=environment, log=log)
@@ -122,18 +120,6 @@ async def measure(options: Options, instance: Instance) -> None:
         await supervisor.stop()
 
 
-async def services(instance: Instance, supervisor: Supervisor, log: Path) -> dict[str, str]:
-    """Starts what the gateway needs; the environment that leads there."""
-    environment = hermetic(stack.base_environment(instance), instance) | PATIENCE
-    service, environment["DATABASE_URL"] = await asyncio.to_thread(stack.postgres_service, instance, throwaway=True)
-    await supervisor.start(service)
-    service, environment["REDIS_URL"] = await asyncio.to_thread(stack.redis_service, instance)
-    await supervisor.start(service)
-    await build_model(instance, environment)
-    await finish("prepare", [sys.executable, "-m", "nexus.prepare"], environment, log)
-    return environment
-
-
 async def print_table(options: Options, bench: rounds.Bench, workload: Workload) -> None:
     rows = []
     began, busy_s = time.monotonic(), load.others_busy_s()
@@ -168,6 +154,8 @@ def main(arguments: list[str]) -> int:
             require_disk(instance.var, NEEDS_MB)
             if options.month:
                 return 0 if asyncio.run(month.run(instance, options.month)) else 1
+            if options.live:
+                return 0 if asyncio.run(live.run(instance)) else 1
             asyncio.run(vectors.run(instance, options.vectors) if options.vectors else measure(options, instance))
     except Trouble as trouble:
         print(trouble, file=sys.stderr)

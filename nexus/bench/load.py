@@ -77,6 +77,31 @@ async def run(port: int, requests: Requests, *, connections: int, seconds: float
     return sample
 
 
+async def at_rate(port: int, requests: Requests, *, per_s: float, seconds: float, connections: int) -> list[float]:
+    """When each answer was there, in order. As many requests as are due, unless all connections wait for answers."""
+    answered: list[float] = []
+    began = time.perf_counter()
+    due = (began + number / per_s for number in range(int(per_s * seconds)))
+
+    async def work() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+        try:
+            for at in due:
+                await asyncio.sleep(max(0.0, at - time.perf_counter()))
+                await _ask(reader, writer, next(requests))
+                answered.append(time.perf_counter())
+        finally:
+            writer.close()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(connections):
+                group.create_task(work())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return answered
+
+
 async def fetch(port: int, request: Request) -> bytes:
     """One answer, head and body. Raises WrongAnswer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)

@@ -14,9 +14,10 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from analytics import costs, figures, queries
+from analytics import costs, dashboard, queries, windows
 from analytics.api.exports import LEDGER_COLUMNS
 from analytics.costs import Question
+from analytics.windows import Choice
 from billing import accounts, ledger, plans, usage
 from billing import figures as billing_figures
 from billing.accounts import Account
@@ -67,6 +68,7 @@ def _median_ms(ask: Callable[[], object]) -> float:
 
 def _questions(tenant: Tenant) -> dict[str, Callable[[], object]]:
     now = timezone.now()
+    days = windows.window_of(Choice("30d"), now)
     end = now.replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=1)
     subscription = Subscription.objects.select_related("plan").get(tenant=tenant)
     period = period_at(subscription.anchor_at, now)
@@ -97,9 +99,12 @@ def _questions(tenant: Tenant) -> dict[str, Callable[[], object]]:
 
     return {
         "dashboard: totals of all time": within(queries.totals),
-        "dashboard: series": within(lambda: queries.series(now)),
+        "dashboard: sums of 30 days": within(lambda: queries.sums(days)),
         "dashboard: latest": within(queries.latest),
-        "dashboard, all of it": within(lambda: figures.dashboard(now)),
+        "dashboard of an hour, all of it": within(
+            lambda: dashboard.dashboard(windows.window_of(Choice("1h"), now), now)
+        ),
+        "dashboard of 30 days, all of it": within(lambda: dashboard.dashboard(days, now)),
         "costs by day": by("day"),
         "costs by model": by("model"),
         "costs by key": by("key"),

@@ -1,83 +1,111 @@
-// Keeps the dashboard up to date: the server sends its texts and rows anew whenever something was booked.
+// Keeps the live page up to date: the server sends its texts and rows anew whenever something was booked.
 "use strict";
 
 const root = document.getElementById("live");
 const stateNode = document.getElementById("state");
-const chartNode = document.getElementById("chart");
 const RETRY_MS = [500, 1000, 2000, 5000, 10000];
 // The server sends something every 20 s; a silent connection is a dead one.
 const SILENCE_MS = 45000;
-const CHART_HEIGHT = 220;
+// Who does not see the page is told its figures no more often.
+const SAY_MS = 60000;
 
-function showFigures(figures) {
-  for (const node of root.querySelectorAll("[data-figure]")) {
-    const text = figures[node.dataset.figure];
-    if (node.textContent !== text) node.textContent = text;
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function showFigures(figures, deltas) {
+  for (const node of root.querySelectorAll("[data-figure]")) setText(node, figures[node.dataset.figure]);
+  for (const node of root.querySelectorAll("[data-delta]")) {
+    const [text, kind] = deltas[node.dataset.delta];
+    setText(node, text);
+    node.className = `delta ${kind}`;
   }
 }
 
-function showLatest(rows) {
-  const body = document.getElementById("latest");
-  const selection = document.getSelection();
-  // Who is copying a request id keeps the rows until the next update.
-  if (!selection.isCollapsed && selection.containsNode(body, true)) return;
+let saidAt = Date.now();
+
+function say(text) {
+  if (Date.now() - saidAt < SAY_MS) return;
+  saidAt = Date.now();
+  setText(document.getElementById("said"), text);
+}
+
+function keepCells(old, fresh) {
+  for (let at = 0; at < fresh.cells.length; at += 1) {
+    if (old.cells[at].innerHTML !== fresh.cells[at].innerHTML) old.cells[at].innerHTML = fresh.cells[at].innerHTML;
+  }
+}
+
+// Rows that stay are left in their place, with what is focused or selected in them. `keep` brings one up to date.
+function showRows(body, html, keep) {
+  const template = document.createElement("template");
   // Rendered by our own templates, which escape.
-  body.innerHTML = rows;
-  document.getElementById("empty").hidden = rows !== "";
-  document.getElementById("requests").hidden = rows === "";
+  template.innerHTML = `<table><tbody>${html}</tbody></table>`;
+  const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
+  let next = body.firstElementChild;
+  for (const fresh of [...template.content.querySelectorAll("tr")]) {
+    const old = known.get(fresh.dataset.id);
+    if (old !== undefined) keep(old, fresh);
+    else window.nexus.showLocalTimes(fresh);
+    if (old !== undefined && old === next) next = next.nextElementSibling;
+    else body.insertBefore(old ?? fresh, next);
+  }
+  while (next !== null) {
+    const gone = next;
+    next = next.nextElementSibling;
+    gone.remove();
+  }
 }
 
-let chart = null;
+function showTables(message) {
+  // A request does not change any more.
+  showRows(document.getElementById("latest"), message.latest, () => {});
+  showRows(document.getElementById("models"), message.models, keepCells);
+  showRows(document.getElementById("kinds"), message.kinds, keepCells);
+  document.getElementById("no-kinds").hidden = message.kinds !== "";
+  document.getElementById("requests").hidden = message.latest === "";
+  document.getElementById("quiet").hidden = message.empty || message.latest !== "";
+  document.getElementById("empty").hidden = !message.empty;
+  document.getElementById("told").hidden = message.empty;
+}
 
-function stacked(series) {
+const stepS = Number(root.dataset.step);
+let series = [];
+const legend = [...root.querySelectorAll(".legend li")].map((item) => item.textContent);
+const usd = (value) => (value === 0 ? "$0" : `$${value.toLocaleString("en", { maximumSignificantDigits: 4 })}`);
+const drawRequests = nexus.charts.bars(document.getElementById("chart"), document.getElementById("readout"), {
+  stepS,
+  tokens: ["--red", "--slate", "--violet", "--cyan"],
+  write: (value) => value.toLocaleString("en"),
+  tell: (at) => legend.map((name, column) => `${series[at][column + 1].toLocaleString("en")} ${name}`).join(" · "),
+  incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000],
+  least: 5,
+  empty: 5,
+  size: 52,
+});
+const drawSaved = nexus.charts.bars(document.getElementById("saved-chart"), document.getElementById("saved-readout"), {
+  stepS,
+  tokens: ["--green"],
+  write: usd,
+  tell: (at) => usd(series[at][5]),
+  incrs: [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power)),
+  least: 0,
+  empty: 0.01,
+  size: 68,
+});
+
+function showCharts(bars) {
+  series = bars;
+  const times = bars.map(([at]) => at);
   // Drawn from the top down, each over the one before: all, all but failures, hits, exact hits.
-  return [
-    series.map(([at]) => at),
-    series.map(([, exact, semantic, miss, failed]) => exact + semantic + miss + failed),
-    series.map(([, exact, semantic, miss]) => exact + semantic + miss),
-    series.map(([, exact, semantic]) => exact + semantic),
-    series.map(([, exact]) => exact),
-  ];
-}
-
-function color(token) {
-  return getComputedStyle(document.documentElement).getPropertyValue(token).trim();
-}
-
-function showChart(series) {
-  const data = stacked(series);
-  if (chart !== null) return chart.setData(data);
-  const paths = uPlot.paths.bars({ size: [0.8, 24] });
-  const layer = (token) => ({ fill: color(token), width: 0, paths, points: { show: false } });
-  const axis = { stroke: color("--dim"), ticks: { show: false }, font: "12px system-ui" };
-  const clock = (_, ticks) => ticks.map((at) => new Date(at * 1000).toISOString().slice(11, 16));
-  chart = new uPlot(
-    {
-      width: chartNode.clientWidth,
-      height: CHART_HEIGHT,
-      cursor: { show: false },
-      legend: { show: false },
-      scales: {
-        // Half a minute more on both sides: a bar stands around its minute.
-        x: { range: (_, from, to) => [from - 30, to + 30] },
-        y: { range: (_, low, high) => [0, Math.max(5, high * 1.1)] },
-      },
-      axes: [
-        { ...axis, grid: { show: false }, values: clock, size: 32 },
-        { ...axis, grid: { stroke: color("--line"), width: 1 }, size: 48, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 100000] },
-      ],
-      series: [{}, layer("--red"), layer("--slate"), layer("--violet"), layer("--cyan")],
-    },
-    data,
-    chartNode,
-  );
-  new ResizeObserver(() => chart.setSize({ width: chartNode.clientWidth, height: CHART_HEIGHT })).observe(chartNode);
+  const upTo = (columns) => bars.map((bar) => bar.slice(1, 1 + columns).reduce((sum, part) => sum + part, 0));
+  drawRequests([times, upTo(4), upTo(3), upTo(2), upTo(1)]);
+  drawSaved([times, bars.map((bar) => bar[5])]);
 }
 
 function showState(state, label) {
   stateNode.dataset.state = state;
-  const node = stateNode.querySelector(".label");
-  if (node.textContent !== label) node.textContent = label;
+  setText(stateNode.querySelector(".label"), label);
 }
 
 function connect(attempt) {
@@ -88,21 +116,25 @@ function connect(attempt) {
     clearTimeout(silence);
     silence = setTimeout(() => socket.close(), SILENCE_MS);
     attempt = 0;
-    showState("on", "live");
+    showState("on", root.dataset.live);
     const message = JSON.parse(event.data);
-    showFigures(message.figures);
-    showLatest(message.latest);
-    showChart(message.series);
+    showFigures(message.figures, message.deltas);
+    say(message.figures.said);
+    showTables(message);
+    showCharts(message.series);
   };
   socket.onclose = (event) => {
     clearTimeout(silence);
-    if (event.code === 4401) return showState("off", "logged out: reload the page");
-    if (event.code === 4404) return showState("off", "no longer yours to see: reload the page");
-    showState("wait", "reconnecting…");
+    if (event.code === 4401) return showState("off", root.dataset.out);
+    if (event.code === 4404) return showState("off", root.dataset.gone);
+    if (event.code === 4400 || event.code === 4429) return showState("off", root.dataset.refused);
+    showState("wait", root.dataset.reconnecting);
     setTimeout(() => connect(attempt + 1), RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)]);
   };
 }
 
-showState("wait", "connecting…");
-showChart(JSON.parse(document.getElementById("series").textContent));
-connect(0);
+showCharts(JSON.parse(document.getElementById("series").textContent));
+if (root.dataset.feed) {
+  showState("wait", root.dataset.connecting);
+  connect(0);
+}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from typing import Any
+
 import pytest
 from channels.db import database_sync_to_async
 
-from analytics import consumers
+from analytics import consumers, dashboard, feeds, viewers
 from analytics.tasks import drain_usage
 from tenants.models import Membership
 from tests.conftest import Workspace
@@ -34,7 +38,7 @@ async def test_what_is_booked_arrives_without_being_asked_for(alice: Workspace) 
         assert news["figures"]["exact_hits"] == "1"
         assert news["figures"]["hit_rate"] == "50.0 %"
         assert "just-now" in news["latest"]
-        assert sum(map(sum, (minute[1:] for minute in news["series"]))) == 2
+        assert sum(sum(minute[1:5]) for minute in news["series"]) == 2
 
 
 async def test_every_open_dashboard_is_told(alice: Workspace) -> None:
@@ -44,6 +48,81 @@ async def test_every_open_dashboard_is_told(alice: Workspace) -> None:
         send(stream_of(alice), miss(alice))
         await drain()
         assert (await update(one))["figures"]["requests"] == (await update(other))["figures"]["requests"] == "1"
+
+
+async def test_sockets_that_show_the_same_share_one_look(alice: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    read = dashboard.dashboard
+
+    def counted(*asked: Any) -> dashboard.Dashboard:
+        looks.append(asked)
+        return read(*asked)
+
+    monkeypatch.setattr(dashboard, "dashboard", counted)
+    monkeypatch.setattr(feeds, "MIN_INTERVAL_S", 0.2)
+    async with contextlib.AsyncExitStack() as open_feeds:
+        all_feeds = [await open_feeds.enter_async_context(live_feed(alice.tenant, alice.owner)) for _ in range(8)]
+        for feed in all_feeds:
+            await update(feed)
+        before = len(looks)
+        send(stream_of(alice), miss(alice))
+        await drain()
+        for feed in all_feeds:
+            assert (await update(feed))["figures"]["requests"] == "1"
+        assert len(looks) == before + 1
+    assert not [key for key in feeds._feeds if key.tenant_id == alice.tenant.pk]
+
+
+async def test_a_feed_keeps_to_the_range_of_its_page(alice: Workspace) -> None:
+    send(stream_of(alice), miss(alice), miss(alice, at=time.time() - 5 * 86_400))
+    await drain()
+    async with live_feed(alice.tenant, alice.owner, "range=7d") as week, live_feed(alice.tenant, alice.owner) as hour:
+        assert (await update(week))["figures"]["requests"] == "2"
+        assert (await update(hour))["figures"]["requests"] == "1"
+        send(stream_of(alice), miss(alice))
+        await drain()
+        news = await update(week)
+        assert news["figures"]["requests"] == "3"
+        assert len(news["series"]) == 56
+
+
+@pytest.mark.parametrize(
+    "query", ["range=1y", "from=never", "from=2026-11-02&to=2026-11-01", "tz=Mars&from=2026-11-02"]
+)
+async def test_a_range_that_is_none_gets_no_feed(alice: Workspace, query: str) -> None:
+    async with live_feed(alice.tenant, alice.owner, query) as feed:
+        assert await close_code(feed) == consumers.NO_SUCH_RANGE
+
+
+async def test_so_many_ranges_of_one_workspace_are_kept_up_to_date(
+    alice: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "MAX_FEEDS", 1)
+    async with live_feed(alice.tenant, alice.owner) as one, live_feed(alice.tenant, alice.owner, "range=7d") as other:
+        await update(one)
+        assert await close_code(other) == feeds.TOO_MANY
+
+
+async def test_who_changes_the_password_ends_the_feeds_of_other_sessions(alice: Workspace) -> None:
+    async with live_feed(alice.tenant, alice.owner) as feed:
+        await update(feed)
+        alice.owner.set_password("another horse 8 battery")
+        await alice.owner.asave()
+        send(stream_of(alice), miss(alice))
+        await drain()
+        assert await close_code(feed) == viewers.LOGGED_OUT
+
+
+async def test_who_is_refused_does_not_end_the_feed_of_others(alice: Workspace, make_member: Any) -> None:
+    viewer = await database_sync_to_async(make_member)(alice, "viewer")
+    async with live_feed(alice.tenant, alice.owner) as stays, live_feed(alice.tenant, viewer) as goes:
+        await update(stays)
+        await update(goes)
+        await Membership.objects.filter(tenant=alice.tenant, user=viewer).adelete()
+        send(stream_of(alice), miss(alice))
+        await drain()
+        assert await close_code(goes) == viewers.NOT_A_MEMBER
+        assert (await update(stays))["figures"]["requests"] == "1"
 
 
 async def test_a_dashboard_that_comes_back_has_missed_nothing(alice: Workspace) -> None:
@@ -56,7 +135,7 @@ async def test_a_dashboard_that_comes_back_has_missed_nothing(alice: Workspace) 
 
 
 async def test_an_idle_feed_says_all_the_same_that_it_lives(alice: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "MAX_INTERVAL_S", 0.01)
+    monkeypatch.setattr(feeds, "MAX_INTERVAL_S", 0.01)
     async with live_feed(alice.tenant, alice.owner) as feed:
         assert (await update(feed))["figures"] == (await update(feed))["figures"]
 
@@ -81,7 +160,7 @@ async def test_who_logs_out_hears_no_more(alice: Workspace) -> None:
     await database_sync_to_async(client.logout)()
     send(stream_of(alice), miss(alice))
     await drain()
-    assert await close_code(feed) == consumers.LOGGED_OUT
+    assert await close_code(feed) == viewers.LOGGED_OUT
 
 
 async def test_who_is_removed_from_the_workspace_hears_no_more(alice: Workspace) -> None:
@@ -90,7 +169,7 @@ async def test_who_is_removed_from_the_workspace_hears_no_more(alice: Workspace)
         await Membership.objects.filter(tenant=alice.tenant).adelete()
         send(stream_of(alice), miss(alice))
         await drain()
-        assert await close_code(feed) == consumers.NOT_A_MEMBER
+        assert await close_code(feed) == viewers.NOT_A_MEMBER
 
 
 async def test_a_feed_does_not_listen_to_the_client(alice: Workspace) -> None:
