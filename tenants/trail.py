@@ -24,6 +24,7 @@ AREAS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     "cache": (_("Cache"), ("cache",)),
     "billing": (_("Billing"), ("plan.", "subscription.", "budget.", "checkout.", "customer.", "ledger.")),
     "alerts": (_("Alerts"), ("alert", "webhook.")),
+    "savings": (_("Savings"), ("savings.",)),
     "workspace": (_("Workspace"), ("tenant.", "support.")),
 }
 # Of a value on the page; files have all of it.

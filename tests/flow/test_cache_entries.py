@@ -112,7 +112,7 @@ def test_a_deleted_entry_answers_nothing_any_more(server: str, admin: Workspace)
     assert event.target == entry_id and "tower" not in str(event.before)
 
 
-@pytest.mark.parametrize("name", ["x", "0" * 31, "0" * 32, str(uuid.uuid4()), "%00", "..%2f", "é" * 32, "𝟘" * 32])
+@pytest.mark.parametrize("name", ["x", "0" * 31, "0" * 32, str(uuid.UUID(int=1)), "%00", "..%2f", "é" * 32, "𝟘" * 32])
 def test_what_is_no_entry_is_404(admin: Workspace, name: str) -> None:
     for method, path in (("DELETE", ""), ("POST", "/pin"), ("POST", "/unpin")):
         assert call(admin, method, f"/api/cache/entries/{name}{path}").status_code in {404, 405}
