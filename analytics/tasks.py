@@ -102,6 +102,8 @@ def purge_records() -> int:
         records_before = now - dt.timedelta(days=subscription.plan.retention_days)
         try:
             if (through := retention.purgeable_through(subscription.tenant)) is not None:
+                # First: a comparison meanwhile must not take them for lost.
+                retention.remember(subscription.tenant, records_before, through)
                 condition = sql.SQL("at < %s AND period_start <= %s")
                 deleted += _delete(schema, UsageRecord, condition, [records_before, through])
             deleted += _delete(

@@ -38,3 +38,15 @@ def _over(default: Rule, row: AlertRule | None) -> Rule:
     # A threshold that is newer than the row has its default.
     thresholds = {name: row.thresholds.get(name, value) for name, value in default.thresholds.items()}
     return Rule(row.kind, row.enabled, thresholds, tuple(row.channels), tuple(row.roles))
+
+
+def shown(rule: Rule) -> dict[str, Any]:
+    """As the API and the audit log show it."""
+    return {
+        "kind": rule.kind,
+        "watches": KINDS[rule.kind].watches,
+        "enabled": rule.enabled,
+        "thresholds": rule.thresholds,
+        "channels": list(rule.channels),
+        "roles": list(rule.roles),
+    }

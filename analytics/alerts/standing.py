@@ -110,7 +110,7 @@ def _tell(tenant: Tenant, endpoint: WebhookEndpoint, answer: Answer, stage: str,
     since = endpoint.failing_since or timezone.now()
     facts = {
         "endpoint": str(endpoint.pk),
-        "url": _origin(endpoint.url),
+        "url": origin(endpoint.url),
         "failing_since": since.isoformat(timespec="seconds"),
         "error": answer.error,
         "consequence": consequence,
@@ -119,7 +119,7 @@ def _tell(tenant: Tenant, endpoint: WebhookEndpoint, answer: Answer, stage: str,
     raise_alert(tenant, "webhook_failing", endpoint.description or facts["url"], facts, key)
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
     """Without what may be a secret of the receiver's."""
     parts = urllib.parse.urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from analytics import alerts
-from analytics.alerts import rules
-from analytics.alerts.api import deliveries, webhooks
+from analytics.alerts import changes, rules
 from analytics.alerts.kinds import KINDS
 from analytics.alerts.models import WebhookEndpoint
 from tenants.db import schema_of
@@ -179,7 +178,7 @@ def test_an_endpoint_that_makes_no_sense_is_refused(admin: Workspace, sent: Any,
 
 def test_there_are_twenty_endpoints_at_most(admin: Workspace, settings: Any) -> None:
     settings.PRIVATE_WEBHOOKS = True
-    for _ in range(webhooks.MAX_ENDPOINTS):
+    for _ in range(changes.MAX_ENDPOINTS):
         made(admin, "/api/alerts/webhooks", {"url": "http://localhost/x"})
     assert "20 endpoints" in refused(call(admin, "POST", "/api/alerts/webhooks", {"url": "http://localhost/x"}), 409)
 
@@ -187,8 +186,8 @@ def test_there_are_twenty_endpoints_at_most(admin: Workspace, settings: Any) -> 
 def test_tests_and_replays_have_a_pace(admin: Workspace) -> None:
     endpoint = made(admin, "/api/alerts/webhooks", {**HOOK, "enabled": False})
     for path, limit in (
-        ("/api/alerts/test", deliveries.TESTS_PER_MINUTE),
-        (f"/api/alerts/deliveries/{uuid.uuid4()}/replay", deliveries.REPLAYS_PER_MINUTE),
+        ("/api/alerts/test", changes.TESTS_PER_MINUTE),
+        (f"/api/alerts/deliveries/{uuid.uuid4()}/replay", changes.REPLAYS_PER_MINUTE),
     ):
         body = {"endpoint": endpoint["id"]} if path.endswith("test") else None
         answers = [call(admin, "POST", path, body) for _ in range(limit + 1)]

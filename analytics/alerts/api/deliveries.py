@@ -5,23 +5,19 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from analytics.alerts import messages
-from analytics.alerts.api.webhooks import find
-from analytics.alerts.models import Delivery, WebhookEndpoint
-from analytics.alerts.raising import announce, raise_test
-from tenants import keyspace, pace
+from analytics.alerts import changes, messages
+from analytics.alerts.changes import find_endpoint
+from analytics.alerts.models import Delivery
 from tenants.bodies import Body
-from tenants.management_views import Conflict, ManagementView, missing, read
+from tenants.management_views import ManagementView, read
 from tenants.paging import Order, PageQuery
 from tenants.roles import Action
 
-TESTS_PER_MINUTE, REPLAYS_PER_MINUTE = 10, 60
 ORDER = Order("alert deliveries", ("created_at", "id"), descending=True)
 
 
@@ -85,7 +81,7 @@ class DeliveriesView(ManagementView):
     def get(self, request: Request, id: uuid.UUID) -> Response:
         query = read(DeliveriesQuery(data=request.query_params.dict()))
         with self.reading():
-            found = find(id).deliveries.select_related("event")
+            found = find_endpoint(id).deliveries.select_related("event")
             if "status" in query:
                 found = found.filter(status=query["status"])
             page = ORDER.page(found, query["limit"], query.get("cursor"))
@@ -100,13 +96,7 @@ class AlertTestView(ManagementView):
     @extend_schema(operation_id="test_webhook", request=AlertTestBody, responses={202: WebhookDeliverySerializer})
     def post(self, request: Request) -> Response:
         values = read(AlertTestBody(data=request.data))
-        pace.count(keyspace.alert_acts(self.key.tenant.pk, "test"), TESTS_PER_MINUTE, "Webhooks can be tested")
-        with self.changing():
-            endpoint = find(values["endpoint"])
-            _check_on(endpoint)
-            delivery = raise_test(self.key.tenant, endpoint)
-            self.record("webhook.tested", str(endpoint.pk), after={"delivery": str(delivery.pk)})
-            return Response(shown(delivery), status=202)
+        return Response(shown(changes.send_test(self.key.tenant, values["endpoint"], self.by())), status=202)
 
 
 class ReplayView(ManagementView):
@@ -116,28 +106,4 @@ class ReplayView(ManagementView):
 
     @extend_schema(operation_id="replay_webhook_delivery", request=None, responses={202: WebhookDeliverySerializer})
     def post(self, request: Request, id: uuid.UUID) -> Response:
-        pace.count(keyspace.alert_acts(self.key.tenant.pk, "replay"), REPLAYS_PER_MINUTE, "Webhooks can be replayed")
-        with self.changing():
-            rows = Delivery.objects.select_for_update(of=("self",)).select_related("event", "endpoint")
-            delivery = rows.filter(pk=id, endpoint__isnull=False).first()
-            if delivery is None or delivery.endpoint is None:
-                raise missing("delivery", str(id))
-            _check_on(delivery.endpoint)
-            before = {"status": delivery.status}
-            delivery.status, delivery.tries, delivery.next_at = Delivery.Status.WAITING, 0, timezone.now()
-            delivery.save(update_fields=["status", "tries", "next_at"])
-            announce(self.key.tenant)
-            self.record(
-                "webhook.replayed",
-                str(id),
-                before=before,
-                after={"status": "waiting", "webhook": str(delivery.endpoint_id)},
-            )
-            return Response(shown(delivery), status=202)
-
-
-def _check_on(endpoint: WebhookEndpoint) -> None:
-    if not endpoint.enabled:
-        raise Conflict(
-            "This endpoint is switched off. Switch it on first: PATCH it with “enabled”: true.", "switched_off"
-        )
+        return Response(shown(changes.replay(self.key.tenant, id, self.by())), status=202)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from analytics.alerts import changes
 from analytics.alerts.kinds import KINDS, TEST, line_of, title_of
 from analytics.alerts.models import AlertEvent
-from tenants.management_views import ManagementView, missing, read
+from tenants.management_views import ManagementView, read
 from tenants.paging import Order, PageQuery
 from tenants.roles import Action
 
@@ -80,12 +80,4 @@ class AlertReadView(ManagementView):
 
     @extend_schema(operation_id="mark_alert_read", request=None, responses=AlertSerializer)
     def post(self, request: Request, id: uuid.UUID) -> Response:
-        with self.changing():
-            event = AlertEvent.objects.filter(pk=id).first()
-            if event is None:
-                raise missing("alert", str(id))
-            if event.read_at is None:
-                event.read_at = timezone.now()
-                event.save(update_fields=["read_at"])
-                self.record("alert.read", str(id), after={"kind": event.kind})
-            return Response(shown(event))
+        return Response(shown(changes.mark_read(self.key.tenant, id, self.by())))
