@@ -95,6 +95,11 @@ class Breakers:
         models = sorted(key.removeprefix(theirs) for key in opened)
         return {model: self.state_of(Candidate(provider, model)) for model in models}
 
+    def opened(self) -> dict[str, float]:
+        """All that are not closed, as Redis has their names, and the seconds until the next try."""
+        now = time.monotonic()
+        return {key: max(0.0, state.open_until - now) for key, state in self._states.items() if state.open_until}
+
     def succeeded(self, candidate: Candidate) -> None:
         key = _key(candidate)
         state = self._states.get(key)

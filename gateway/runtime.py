@@ -240,6 +240,12 @@ async def current() -> Gateway:
     return await asyncio.shield(task)
 
 
+async def running() -> Gateway | None:
+    """The gateway of this event loop, if it was started."""
+    task = _gateways.get(asyncio.get_running_loop())
+    return None if task is None else await asyncio.shield(task)
+
+
 async def close() -> None:
     """Closes the gateway of this event loop, if it was started."""
     task = _gateways.pop(asyncio.get_running_loop(), None)

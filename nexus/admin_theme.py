@@ -18,6 +18,15 @@ def _item(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def _page(title: str, icon: str, name: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(name),
+        "permission": lambda request: request.user.has_perm("tenants.view_tenant"),
+    }
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "NexusGateway",
     "SITE_HEADER": "NexusGateway",
@@ -54,7 +63,16 @@ UNFOLD: dict[str, Any] = {
                     _item("Ledger", "receipt_long", "billing.ledgerentry"),
                 ],
             },
-            {"title": "Watch", "items": [_item("Audit log", "history", "tenants.auditevent")]},
+            {
+                "title": "Watch",
+                "items": [
+                    _page("System", "monitor_heart", "admin-system"),
+                    _page("Failures", "error", "admin-failures"),
+                    _item("Comparisons of books", "balance", "billing.reconciliation"),
+                    _item("Meter reports", "speed", "billing.meterreport"),
+                    _item("Audit log", "history", "tenants.auditevent"),
+                ],
+            },
         ],
     },
 }  # fmt: skip

@@ -7,10 +7,21 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from gateway.views import UnknownPathView
+from nexus import admin_pages
 
 admin.autodiscover()
 
+_operators = admin.site.admin_view
 urlpatterns = [
+    path("admin/system/", _operators(admin_pages.system_page), name="admin-system"),
+    path("admin/failures/", _operators(admin_pages.failures), name="admin-failures"),
+    path(
+        "admin/failures/messages/<int:tenant_id>/<uuid:id>/",
+        _operators(admin_pages.retry_message),
+        name="admin-retry-message",
+    ),
+    path("admin/failures/events/<int:id>/", _operators(admin_pages.retry_event), name="admin-retry-event"),
+    path("admin/failures/tasks/<str:id>/", _operators(admin_pages.retry_task), name="admin-retry-task"),
     path("admin/", admin.site.urls),
     path("stripe/", include("djstripe.urls", namespace="djstripe")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -10,17 +10,20 @@ from django.contrib.auth import admin as auth_admin  # noqa: F401  registers gro
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import action
 from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from tenants import apikeys, audit, provisioning, suspension
+from tenants import apikeys, audit, impersonation, provisioning, suspension
 from tenants.forms import LimitsForm
 from tenants.limits import LIMIT_FIELDS
 from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
-from tenants.operators import actor, ask, button, record_edit, show_keys
+from tenants.operators import actor, ask, ask_with, button, record_edit, show_keys
 
 # Rights come from `is_superuser` and from memberships.
 admin.site.unregister(Group)
@@ -62,8 +65,8 @@ class TenantAdmin(ModelAdmin):
     readonly_fields = ("status", "plan", "schema_name", "created_at")
     add_fieldsets = ((None, {"fields": ("name", "slug", "email")}),)
     inlines = (MembershipInline, KeyInline)
-    actions = ("suspend", "reactivate", "issue_key")
-    actions_detail = ("suspend_button", "reactivate_button", "issue_key_button")
+    actions = ("suspend", "reactivate", "issue_key", "rotate_keys")
+    actions_detail = ("look_in", "suspend_button", "reactivate_button", "issue_key_button", "rotate_keys_button")
     list_select_related = ("subscription__plan",)
 
     @admin.display(ordering="subscription__plan__position")
@@ -139,9 +142,52 @@ class TenantAdmin(ModelAdmin):
         issued = [apikeys.issue(tenant, name="issued", created_by=who["actor"], ip=who["ip"]) for tenant in tenants]
         return show_keys(self, request, issued)
 
+    @admin.action(description="Rotate all API keys", permissions=["change"])
+    def rotate_keys(self, request: HttpRequest, tenants: QuerySet[Tenant]) -> HttpResponse:
+        question = "Rotate all their keys? You will see the new ones once; the old ones go on for a day."
+        if (page := ask(self, request, "rotate_keys", tenants, question=question)) is not None:
+            return page
+        with transaction.atomic():
+            keys = [key for tenant in tenants for key in apikeys.living(tenant).order_by("pk")]
+            issued = [apikeys.rotate(key, **actor(request)) for key in keys]
+        return show_keys(self, request, issued)
+
+    @action(description="Look in", url_path="look-in", permissions=["change"])
+    def look_in(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """At the workspace's pages, with a reason that its people can read."""
+        tenant = self.get_object(request, object_id)
+        if tenant is None:
+            raise Http404
+        form = LookInForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                impersonation.start(request, tenant, form.cleaned_data["reason"])
+            except impersonation.Refused as refusal:
+                form.add_error("reason", str(refusal))
+            else:
+                return redirect("dashboard", slug=tenant.slug)
+        question = f"Look at the pages of {tenant.name}?"
+        return ask_with(self, request, tenant, form, question=question, explains=LOOKING_IN)
+
     suspend_button = button("suspend", "Suspend", variant=ActionVariant.DANGER)
     reactivate_button = button("reactivate", "Reactivate")
     issue_key_button = button("issue_key", "Issue an API key")
+    rotate_keys_button = button("rotate_keys", "Rotate all keys")
+
+
+LOOKING_IN = (
+    "You see what a viewer of the workspace sees, for 60 minutes, and change nothing. Prompts and answers are shown"
+    " only while the workspace lets support in. Its owners and admins find your address, the reason, the start and the"
+    " end in their audit log."
+)
+
+
+class LookInForm(forms.Form):
+    reason = forms.CharField(
+        max_length=impersonation.REASON_LENGTH,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Such as a ticket's number. The workspace's people can read it.",
+    )
 
 
 class ApiKeyForm(LimitsForm):

@@ -15,6 +15,10 @@ BOOKS_TO_COMPARE = "nexus:books:compare"
 ALERTS_TO_EVALUATE = "nexus:alerts:evaluate"
 # Sorted set: tenants with alerts to send, by the time that the first is due.
 ALERTS_TO_SEND = "nexus:alerts:send"
+# List: the last tasks that failed, newest first. Hashes: when each task last succeeded, when each worker last told.
+TASKS_FAILED = "nexus:tasks:failed"
+TASKS_DONE = "nexus:tasks:done"
+WORKERS = "nexus:workers"
 
 
 def partition(tenant_id: int) -> int:

@@ -9,8 +9,10 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.validators import slug_re
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.views.defaults import page_not_found
 
+from tenants import impersonation
 from tenants.db import schema_of
 from tenants.models import Membership, User
 
@@ -32,16 +34,19 @@ class WorkspaceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        impersonation.end_if_over(request)
         if not request.path_info.startswith(PREFIX):
             return self.get_response(request)
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         slug = request.path_info.removeprefix(PREFIX).partition("/")[0]
-        membership = find_membership(request.user, slug)
+        membership = find_membership(request.user, slug) or impersonation.find_membership(request, slug)
         if membership is None:
             return not_found(request)
         cast(WorkspaceRequest, request).membership = membership
         with schema_of(membership.tenant):
+            if impersonation.is_refused(request, membership):
+                return render(request, "tenants/look_only.html", status=403)
             return self.get_response(request)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -59,13 +59,8 @@ def workspace(request: HttpRequest) -> dict[str, Any]:
 def _links(path: str, slug: str, role: str) -> list[Link]:
     links = []
     for section in SECTIONS:
-        if not roles.may(role, section.action):
-            continue
-        try:
-            url = reverse(section.url_name, args=[slug])
-        except NoReverseMatch:
-            continue
-        links.append(Link(url, section.label, section.icon, False))
+        if roles.may(role, section.action):
+            links.append(Link(reverse(section.url_name, args=[slug]), section.label, section.icon, False))
     # The first one's address is the beginning of all the others'.
     here = max((link.url for link in links if path.startswith(link.url)), key=len, default="")
     return [link._replace(current=link.url == here) for link in links]

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.forms import Form, ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -59,6 +59,22 @@ def ask(
         "back": reverse(f"admin:{admin.opts.app_label}_{admin.opts.model_name}_changelist"),
     }
     return TemplateResponse(request, "admin/ask.html", context)
+
+
+def ask_with(
+    admin: ModelAdmin[Any], request: HttpRequest, row: Model, form: Form, *, question: str, explains: str = ""
+) -> HttpResponse:
+    """The page that asks what an act needs to know. It is sent back to where it was asked for."""
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": question,
+        "explains": explains,
+        "opts": admin.opts,
+        "row": row,
+        "form": form,
+        "back": reverse(f"admin:{admin.opts.app_label}_{admin.opts.model_name}_change", args=[row.pk]),
+    }
+    return TemplateResponse(request, "admin/ask_with.html", context, status=400 if form.errors else 200)
 
 
 def show_keys(admin: ModelAdmin[Any], request: HttpRequest, issued: list[Issued]) -> HttpResponse:

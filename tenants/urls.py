@@ -3,10 +3,11 @@ from django.urls import include, path
 from tenants import api, views
 from tenants.management_keys import KeysView, KeyView, RotateKeyView
 from tenants.management_users import UsersView, UserView
-from tenants.pages import keys
+from tenants.pages import impersonation, keys
 
 urlpatterns = [
     path("", include("tenants.account_urls")),
+    path("impersonation/end/", impersonation.end, name="impersonation-end"),
     path("workspaces/", views.workspaces, name="workspaces"),
     path("", include("tenants.settings_urls")),
     path("t/<slug:slug>/keys/", keys.keys, name="keys"),

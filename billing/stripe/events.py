@@ -71,7 +71,7 @@ def look_all_the_same(instance: WebhookEventTrigger, exception: Exception, **_: 
 
 def _look(type_: str, event_id: str, data: dict[str, Any]) -> None:
     heard_at = state.database_now()
-    customer = _customer_of(data)
+    customer = customer_of(data)
     known = (
         Subscription.objects.filter(stripe_customer_id=customer).select_related("tenant").first() if customer else None
     )
@@ -81,7 +81,8 @@ def _look(type_: str, event_id: str, data: dict[str, Any]) -> None:
     state.refresh(known.tenant, heard_at=heard_at)
 
 
-def _customer_of(data: dict[str, Any]) -> str:
+def customer_of(data: dict[str, Any]) -> str:
+    """Of an event's data; empty where it is about nobody."""
     subject, previous = data.get("object") or {}, data.get("previous_attributes") or {}
     if subject.get("object") == "customer":
         return str(subject["id"])

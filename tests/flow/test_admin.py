@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import types
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,16 +14,30 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
 from django.db import connection
+from django.db.models import Sum
 from django.template.loader import get_template
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
+from djstripe.models import WebhookEventTrigger
 
-from billing.models import LedgerEntry, Plan, PriceOverride, Subscription
-from nexus import urls
-from tenants import keys
+from analytics import alerts
+from analytics.alerts import changes
+from analytics.alerts.models import Delivery
+from analytics.alerts.posting import Answer
+from analytics.alerts.standing import note
+from billing import resets
+from billing.models import LedgerEntry, Plan, PriceOverride, Reconciliation, Subscription
+from nexus import task_log, urls
+from tenants import apikeys, keys, suspension
+from tenants.db import schema_of
 from tenants.models import ApiKey, AuditEvent, Tenant, User
+from tests.booked import book
 from tests.conftest import Workspace
 from tests.database import current_schema
+from tests.pages import flat
+from tests.usage import miss
 
 # The admin's models are registered when its paths are.
 assert urls.urlpatterns
@@ -317,3 +332,171 @@ def test_a_member_who_is_no_operator_is_turned_away(alice: Workspace) -> None:
     client = Client()
     client.force_login(alice.owner)
     assert client.get("/admin/").status_code == 302
+
+
+def test_the_list_says_what_tenants_use_and_suffer(operator: Client, alice: Workspace, mallory: Workspace) -> None:
+    book(
+        alice,
+        miss(alice, cost_usd=Decimal("12.5")),
+        *(miss(alice, status=502, error="x", billed_tokens=0) for _ in range(20)),
+    )
+    suspension.suspend(mallory.tenant)
+    compared = timezone.now()
+    Reconciliation.objects.create(
+        tenant=alice.tenant, period_start=compared, compared_at=compared, books={}, drifting_since=compared
+    )
+    rows = {row.pk: row.standing for row in operator.get(url(Tenant, "changelist")).context["cl"].result_list}
+    used = rows[alice.tenant.pk]
+    assert (used.requests, used.inside.errors) == (1, 20) and used.cost_usd > Decimal("12.5")
+    assert used.faults == ["books differ", "95.2 % errors"] and rows[mallory.tenant.pk].faults == ["suspended"]
+    page = flat(operator.get(url(Tenant, "change", alice.tenant.pk)))
+    assert "20 of 21" in page and "books differ" in page
+
+
+def test_the_list_asks_no_more_for_more_tenants(operator: Client, make_workspace: Callable[..., Workspace]) -> None:
+    def queries(*tenants: Workspace) -> int:
+        Tenant.objects.filter(pk__in=[each.tenant.pk for each in tenants]).update(name=(name := uuid.uuid4().hex))
+        with CaptureQueriesContext(connection) as captured:
+            page = operator.get(url(Tenant, "changelist"), {"q": name})
+        assert len(page.context["cl"].result_list) == len(tenants)
+        return len(captured)
+
+    made = [make_workspace() for _ in range(4)]
+    assert queries(made[0]) == queries(*made) <= 20
+
+
+def test_a_quota_is_given_back_once_and_nothing_is_deleted(operator: Client, alice: Workspace) -> None:
+    other = apikeys.issue(alice.tenant).key
+    book(alice, miss(alice), miss(alice), miss(alice, key_id=other.pk))
+    page = f"{url(Tenant, 'changelist')}{alice.tenant.pk}/reset-quota/"
+    assert "adjustments in the ledger" in flat(operator.get(page))
+    given = {"reason": "Our outage", "batch": str(uuid.uuid4())}
+    assert "3 requests and 90 tokens were given back" in flat(operator.post(page, given, follow=True))
+    operator.post(page, given)
+    sums = LedgerEntry.objects.filter(tenant=alice.tenant).values("key_id").annotate(Sum("requests"), Sum("tokens"))
+    assert {(row["requests__sum"], row["tokens__sum"]) for row in sums} == {(0, 0)}
+    entries = LedgerEntry.objects.filter(tenant=alice.tenant)
+    assert entries.filter(kind="usage").exists() and entries.filter(kind="adjustment").count() == 2
+    assert entries.aggregate(Sum("cost_usd"))["cost_usd__sum"] > 0
+    event = audited(alice.tenant, "ledger.adjusted")
+    assert event.actor_label == "operator@example.com" and event.after and event.after["reason"] == "Our outage"
+    assert operator.post(page, {"reason": "", "batch": str(uuid.uuid4())}).status_code == 400
+
+
+def test_a_tenants_plan_is_changed_on_its_page(operator: Client, alice: Workspace) -> None:
+    page = f"{url(Tenant, 'changelist')}{alice.tenant.pk}/change-plan/"
+    assert "Which plan" in flat(operator.get(page))
+    assert operator.post(page, {"plan": "none-such"}).status_code == 400
+    assert operator.post(page, {"plan": "pro"}).status_code == 302
+    assert Subscription.objects.get(tenant=alice.tenant).plan_id == "pro"
+    assert audited(alice.tenant, "plan.changed").actor_label == "operator@example.com"
+
+
+def test_all_keys_of_a_tenant_are_rotated(operator: Client, alice: Workspace) -> None:
+    apikeys.issue(alice.tenant, name="second")
+    assert len(KEY.findall(act(operator, Tenant, "rotate_keys", alice.tenant.pk))) == 2
+    assert ApiKey.objects.filter(tenant=alice.tenant, expires_at=None).count() == 2
+
+
+def failed_message(workspace: Workspace) -> Delivery:
+    endpoint, _ = changes.make_endpoint(workspace.tenant, {"url": "https://hooks.example.com/a-secret-path"}, {})
+    alerts.raise_alert(workspace.tenant, "drift", "books", {"drift_requests": "a-fact"}, "failed")
+    with schema_of(workspace.tenant):
+        sent = Delivery.objects.select_related("event", "endpoint").get(endpoint=endpoint)
+        Delivery.objects.filter(pk=sent.pk).update(tries=8)
+        note(workspace.tenant, sent, Answer(503, "It answered 503.", "their-answer", 0.0, 9))
+    return sent
+
+
+def test_a_webhook_that_failed_is_sent_again_without_its_content_being_shown(
+    operator: Client, alice: Workspace
+) -> None:
+    sent = failed_message(alice)
+    for page in ("/admin/failures/", url(Tenant, "change", alice.tenant.pk)):
+        shown = flat(operator.get(page))
+        assert "It answered 503." in shown and "https://hooks.example.com<" in shown
+        assert not any(secret in shown for secret in ("a-secret-path", "their-answer", "a-fact"))
+    again = f"/admin/failures/messages/{alice.tenant.pk}/{sent.pk}/"
+    assert "sent again within seconds" in flat(operator.post(again, follow=True))
+    with schema_of(alice.tenant):
+        assert Delivery.objects.get(pk=sent.pk).status == "waiting"
+    assert audited(alice.tenant, "webhook.replayed").actor_label == "operator@example.com"
+    assert operator.post(f"/admin/failures/messages/{2**40}/{sent.pk}/").status_code == 404
+    assert "There is no delivery" in flat(
+        operator.post(f"/admin/failures/messages/{alice.tenant.pk}/{uuid.uuid4()}/", follow=True)
+    )
+
+
+def test_a_task_that_failed_is_told_without_its_message_and_run_again_where_that_is_safe(operator: Client) -> None:
+    def fail(name: str) -> str:
+        task = types.SimpleNamespace(name=name)
+        try:
+            raise ValueError("what somebody asked")
+        except ValueError as error:
+            task_log.note_failure(task, id_ := uuid.uuid4().hex, error, error.__traceback__)
+        return id_
+
+    safe, unsafe = fail("gateway.tasks.purge_cache"), fail("tenants.tasks.send_invitation")
+    page = flat(operator.get("/admin/failures/"))
+    assert "gateway.tasks.purge_cache" in page and "ValueError" in page and "what somebody asked" not in page
+    assert f"/admin/failures/tasks/{safe}/" in page and unsafe not in page
+    assert operator.post(f"/admin/failures/tasks/{unsafe}/").status_code == 404
+    assert "sent to the workers" in flat(operator.post(f"/admin/failures/tasks/{safe}/", follow=True))
+    assert operator.post(f"/admin/failures/tasks/{safe}/").status_code == 404
+    assert [failure.id for failure in task_log.failures()].count(unsafe) == 1
+    assert AuditEvent.objects.filter(action="task.retried", target="gateway.tasks.purge_cache").exists()
+
+
+def test_the_place_of_a_failure_is_our_own_innermost_line() -> None:
+    try:
+        resets.reset_quota(Tenant(pk=0), batch=uuid.uuid4(), reason="x")
+    except Subscription.DoesNotExist as error:
+        assert re.fullmatch(r".*billing/bookkeeping\.py:\d+ in open_period", task_log.place_of(error.__traceback__))
+    assert task_log.place_of(None) == ""
+
+
+def test_an_event_of_stripes_that_failed_is_listed_and_about_nobody(operator: Client) -> None:
+    body = '{"id": "evt_1", "type": "invoice.paid", "data": {"object": {"customer": "cus_nobody"}}}'
+    trigger = WebhookEventTrigger.objects.create(
+        remote_ip="127.0.0.1", headers={}, body=body, valid=True, exception="It broke."
+    )
+    page = flat(operator.get("/admin/failures/"))
+    assert "invoice.paid" in page and "It broke." in page
+    assert "about nobody here" in flat(operator.post(f"/admin/failures/events/{trigger.pk}/", follow=True))
+    assert operator.post("/admin/failures/events/999999999/").status_code == 404
+
+
+def test_the_system_page_says_how_the_platform_does(operator: Client, alice: Workspace) -> None:
+    heart = types.SimpleNamespace(eventer=types.SimpleNamespace(hostname="celery@here"))
+    task_log.note_alive(heart)
+    task_log.note_done(types.SimpleNamespace(name="analytics.tasks.drain_usage"), state="SUCCESS")
+    page = flat(operator.get("/admin/system/"))
+    for words in (
+        "Usage events that wait",
+        "Dead letters",
+        "celery@here",
+        "Books that differ",
+        "this process yet",
+        "Postgres",
+    ):
+        assert words in page
+    assert "Not read" not in page and "not applied" not in page and "Django" in page
+
+
+def test_who_is_no_operator_sees_none_of_it(alice: Workspace, mallory: Workspace) -> None:
+    sent = failed_message(alice)
+    paths = ["/admin/system/", "/admin/failures/"]
+    acts = [f"/admin/failures/messages/{alice.tenant.pk}/{sent.pk}/", "/admin/failures/tasks/x/"]
+    stranger = Client()
+    stranger.force_login(mallory.owner)
+    assert {stranger.get(path).status_code for path in paths} == {302}
+    assert {stranger.post(path).status_code for path in acts} == {302}
+    mallory.owner.is_staff = True
+    mallory.owner.save()
+    mallory.owner.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    assert {stranger.get(path).status_code for path in paths} == {200}
+    assert {stranger.post(path).status_code for path in acts} == {403}
+    for act_ in ("change-plan", "reset-quota", "look-in"):
+        assert stranger.get(f"{url(Tenant, 'changelist')}{alice.tenant.pk}/{act_}/").status_code == 403
+    with schema_of(alice.tenant):
+        assert Delivery.objects.get(pk=sent.pk).status == "failed"
