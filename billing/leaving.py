@@ -1,4 +1,4 @@
-"""Before a workspace is deleted, its subscription at Stripe ends: what was used is invoiced, and nothing is paid back."""
+"""Before a workspace is deleted its subscription at Stripe ends: what was used is invoiced, nothing is paid back."""
 
 from __future__ import annotations
 
