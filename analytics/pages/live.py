@@ -60,14 +60,17 @@ class Picked(NamedTuple):
 @allowed(Action.FIGURES)
 def dashboard(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Whole without JavaScript, but for the charts; kept up to date over a WebSocket with it."""
-    tenant, now = membership_of(request).tenant, timezone.now()
+    membership, now = membership_of(request), timezone.now()
+    tenant = membership.tenant
+    # Who only looks in is no member, and the feed is for members.
+    is_fed = membership.pk is not None
     choice, wrong = choose_or_say_why(request)
     window = window_of(choice, now)
     context = {
         "tenant": tenant,
         "picked": picked(choice, request, wrong),
         "window": window,
-        "feed": f"/ws/t/{tenant.slug}/live/?{choice.query}" if window.is_open else "",
+        "feed": f"/ws/t/{tenant.slug}/live/?{choice.query}" if window.is_open and is_fed else "",
         "each": EACH[window.step_s],
         "shown": read_dashboard(window, now),
         "query": choice.query,

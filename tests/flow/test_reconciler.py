@@ -149,7 +149,7 @@ def test_what_redis_lost_anew_waits_for_another_round_and_is_told_if_it_goes_on(
         lose(client, alice)
         Reconciliation.objects.filter(tenant=alice.tenant).update(drifting_since=F("drifting_since") - MENDED_AFTER)
         compare_books()
-        assert told == [alice.tenant]
+        assert told.count(alice.tenant) == 1
     assert repairs(alice) == []
 
 

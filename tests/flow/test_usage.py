@@ -16,6 +16,7 @@ from gateway.dialects import (
     openai_chat,
     openai_embeddings,
     openai_responses,
+    playground_chat,
     prompt_chat,
     simple_chat,
     socket_chat,
@@ -105,7 +106,7 @@ def test_usage_and_costs_agree_once_all_is_booked(server: str, alice: Workspace)
 
 def test_every_dialect_has_its_endpoint() -> None:
     modules = (
-        anthropic_messages, openai_chat, openai_embeddings, openai_responses, passthrough, prompt_chat, simple_chat,
-        socket_chat,
+        anthropic_messages, openai_chat, openai_embeddings, openai_responses, passthrough, playground_chat,
+        prompt_chat, simple_chat, socket_chat,
     )  # fmt: skip
     assert set(ENDPOINTS) == {module.NAME for module in modules}

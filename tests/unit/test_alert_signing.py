@@ -67,6 +67,8 @@ def test_every_kind_threshold_and_endpoint_is_documented() -> None:
         for threshold in kind.thresholds:
             assert f"`{threshold.name}`" in line
     for pattern in urlpatterns:
+        if str(pattern.pattern).startswith("t/"):
+            continue
         path = "/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(pattern.pattern))
         assert f"`{path}`" in text, path
 
