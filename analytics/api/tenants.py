@@ -104,7 +104,7 @@ class OperatorView(ManagementView):
 
     def find(self, tenant_id: int, *, deleted: bool = False, lock: bool = False) -> Tenant:
         """Raises NotFound; also for a deleted one, unless it is asked for."""
-        found = (Tenant.everyone if deleted else Tenant.objects).select_related("subscription")
+        found = _whole(deleted)
         if lock:
             found = found.select_for_update(of=("self",), no_key=True)
         tenant = found.filter(pk=tenant_id).first()
@@ -206,9 +206,15 @@ class TenantView(OperatorView):
         return Response(status=204)
 
 
+def _whole(deleted: bool) -> QuerySet[Tenant]:
+    """Without what somebody made by hand, or half: such a one has no subscription."""
+    everyone = Tenant.everyone if deleted else Tenant.objects
+    return everyone.select_related("subscription").exclude(subscription=None)
+
+
 def _found(query: dict[str, Any]) -> QuerySet[Tenant]:
     deleted = query.get("status") == Tenant.Status.DELETED
-    found = (Tenant.everyone if deleted else Tenant.objects).select_related("subscription")
+    found = _whole(deleted)
     if "status" in query:
         found = found.filter(status=query["status"])
     if "plan" in query:

@@ -17,7 +17,7 @@ def test_a_key_is_made_copied_and_revoked(alice: Workspace, visit: Visit) -> Non
     fits(page)
     accessible(page)
     page.get_by_role("link", name="Create a key").click()
-    page.get_by_label("Name").fill("shop")
+    page.get_by_role("textbox", name="Name").fill("shop")
     page.get_by_text("Its own limits and budget").click()
     page.get_by_label("Requests a minute").fill("60")
     fits(page)

@@ -106,6 +106,16 @@ def test_workspaces_are_found_in_pages(operator: Workspace) -> None:
         assert [tenant["id"] for tenant in page["data"]] == found
 
 
+def test_what_somebody_made_by_hand_breaks_no_list(operator: Workspace) -> None:
+    name = f"m_{uuid.uuid4().hex[:12]}"
+    half = Tenant.objects.create(name=name, slug=name.replace("_", "-"), email="a@example.com", schema_name=name)
+    try:
+        assert call(operator, "GET", PATH).status_code == 200
+        assert call(operator, "GET", f"{PATH}/{half.pk}").status_code == 404
+    finally:
+        Tenant.objects.filter(pk=half.pk).delete()
+
+
 def test_what_a_workspace_did_and_used(operator: Workspace, alice: Workspace) -> None:
     week(alice)
     path = f"{PATH}/{alice.tenant.pk}"
