@@ -22,10 +22,9 @@ from billing.periods import period_at
 from billing.stripe import changes, checkout, configuration, invoices, portal, state
 from billing.stripe.errors import BillingError
 from billing.stripe.reading import PAYING
-from tenants import addresses, roles
-from tenants.access import allowed, membership_of
-from tenants.audit import By
-from tenants.models import Tenant, User
+from tenants import roles
+from tenants.access import allowed, by_of, membership_of
+from tenants.models import Tenant
 from tenants.pace import TooOften
 from tenants.roles import Action
 
@@ -36,10 +35,6 @@ _ON_THE_PAGE = {
     "already_subscribed": "This workspace pays already. Change its plan below; settle an open invoice in the portal.",
     "payment_due": "A payment is due. Settle it in the customer portal first, then change the plan.",
 }
-
-
-def _by(request: HttpRequest) -> By:
-    return By(actor=cast(User, request.user), ip=addresses.client_address(request))
 
 
 def _address(name: str, tenant: Tenant) -> str:
@@ -121,7 +116,7 @@ def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Leads to Stripe's payment page."""
     try:
         session = checkout.start(
-            tenant, _plan_code(request.POST), cancel_url=_address("billing", tenant), **_by(request)
+            tenant, _plan_code(request.POST), cancel_url=_address("billing", tenant), **by_of(request)
         )
     except BillingError as error:
         return _refused(request, tenant, error)
@@ -193,7 +188,7 @@ def change(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         if request.method == "GET":
             return render(request, "billing/change.html", _preview(tenant, code))
         when: Any = _when(request, "now")
-        subscription = changes.change(tenant, code, when, **_by(request))
+        subscription = changes.change(tenant, code, when, **by_of(request))
     except BillingError as error:
         return _refused(request, tenant, error)
     if subscription.pending_plan:
@@ -247,7 +242,7 @@ def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
         return render(request, "billing/cancel.html", context)
     try:
         when: Any = _when(request, "period_end")
-        subscription = changes.cancel(tenant, when, **_by(request))
+        subscription = changes.cancel(tenant, when, **by_of(request))
     except BillingError as error:
         return _refused(request, tenant, error)
     if subscription.cancel_at:
@@ -262,7 +257,7 @@ def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
 @paced
 def resume(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     try:
-        subscription = changes.resume(tenant, **_by(request))
+        subscription = changes.resume(tenant, **by_of(request))
     except BillingError as error:
         return _refused(request, tenant, error)
     messages.success(request, f"This workspace stays on {subscription.plan.name}.")
@@ -275,6 +270,6 @@ def budget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _overview(request, form, status=400)
-    budgets.change(tenant, cast(Any, form.cleaned_data), **_by(request))
+    budgets.change(tenant, cast(Any, form.cleaned_data), **by_of(request))
     messages.success(request, "The budget is saved, and in effect within a second.")
     return _to_billing(tenant)

@@ -8,8 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from nexus.preflight import installed_redis, redis_version
+from tests.own_redis import until
 
 PASSWORD = "a pass:word/@"
-PATIENCE_S = 30
 _QUOTED = "a%20pass%3Aword%2F%40"
 
 
@@ -29,13 +28,6 @@ def missing() -> str:
     if binary is None:
         return "there is no redis-server on this machine"
     return "" if redis_version(binary) >= (7,) else "redis-server is older than 7: it has no ADDSLOTSRANGE"
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 class Node:

