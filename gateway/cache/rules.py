@@ -6,6 +6,7 @@ A request can ask for less than the workspace allows, never for more: a higher t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -15,16 +16,17 @@ from gateway.cache.policy import OwnRule
 from gateway.errors import InvalidRequest
 from gateway.types import CacheRules, Sampling
 
-HEADERS = frozenset(
-    {
-        b"x-nexus-cache",
-        b"x-nexus-cache-namespace",
-        b"x-nexus-cache-tags",
-        b"x-nexus-cache-threshold",
-        b"x-nexus-cache-ttl",
-        b"cache-control",
-    }
+_NAMES = (
+    b"x-nexus-cache",
+    b"x-nexus-cache-namespace",
+    b"x-nexus-cache-tags",
+    b"x-nexus-cache-threshold",
+    b"x-nexus-cache-ttl",
+    b"cache-control",
 )
+HEADERS = frozenset(_NAMES)
+# An app sends the same few again and again: what they ask for is worked out once.
+_REMEMBERED = 256
 MODES = ("off", "exact", "semantic", "shadow")
 # The share of hits that is judged while so many have been; then the last. More at first, when nobody knows.
 JUDGED_SHARES = ((100, 1.0), (500, 0.25), (float("inf"), 0.05))
@@ -82,9 +84,14 @@ def _own(rule: Mapping[str, Any]) -> OwnRule:
 
 def narrowed(rules: CacheRules, headers: Mapping[bytes, bytes], body: Any) -> CacheRules:
     """`body` is the request's `cache` object, if it has one. Raises InvalidRequest."""
-    asked = _asked_by_headers(headers)
+    asked = _asked_by_headers(tuple(map(headers.get, _NAMES)))
     if body is not None:
         asked = _both(asked, _asked_by_body(body))
+    return _narrowed(rules, asked)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _narrowed(rules: CacheRules, asked: _Asked) -> CacheRules:
     bypass = asked.mode == "off" or asked.no_store
     semantic = rules.semantic and not bypass and asked.mode != "exact"
     return dataclasses.replace(
@@ -144,18 +151,19 @@ def _least(one: Number | None, other: Number | None) -> Number | None:
     return other if one is None else one if other is None else min(one, other)
 
 
-def _asked_by_headers(headers: Mapping[bytes, bytes]) -> _Asked:
-    mode = _text(headers, b"x-nexus-cache").lower()
-    if mode not in MODES and b"x-nexus-cache" in headers:
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _asked_by_headers(values: tuple[bytes | None, ...]) -> _Asked:
+    """`values` are those of _NAMES, None for a header that was not sent."""
+    given = {
+        name: value.decode("latin-1").strip() for name, value in zip(_NAMES, values, strict=True) if value is not None
+    }
+    mode = given.get(b"x-nexus-cache", "").lower()
+    if mode not in MODES and b"x-nexus-cache" in given:
         raise InvalidRequest(f"X-Nexus-Cache must be {', '.join(MODES[:-1])} or {MODES[-1]}.", param="X-Nexus-Cache")
-    parts = (
-        part.strip().partition("=") for part in _text(headers, b"cache-control").lower().split(",") if part.strip()
-    )
+    parts = (part.strip().partition("=") for part in given.get(b"cache-control", "").lower().split(",") if part.strip())
     directives = {name.strip(): value.strip() for name, _, value in parts}
     max_age_s = _directive_s(directives, "max-age")
-    ttl_s = None
-    if b"x-nexus-cache-ttl" in headers:
-        ttl_s = _seconds(_text(headers, b"x-nexus-cache-ttl"), "X-Nexus-Cache-TTL")
+    ttl_s, namespace = given.get(b"x-nexus-cache-ttl"), given.get(b"x-nexus-cache-namespace")
     return _Asked(
         mode=mode,
         no_store="no-store" in directives,
@@ -163,17 +171,11 @@ def _asked_by_headers(headers: Mapping[bytes, bytes]) -> _Asked:
         only_if_cached="only-if-cached" in directives,
         max_age_s=None if max_age_s is None else float(max_age_s),
         stale_s=_directive_s(directives, "stale-if-error"),
-        ttl_s=ttl_s,
-        threshold=_threshold(headers),
-        namespace=_namespace(_text(headers, b"x-nexus-cache-namespace"))
-        if b"x-nexus-cache-namespace" in headers
-        else "",
-        tags=_tags(_text(headers, b"x-nexus-cache-tags")),
+        ttl_s=None if ttl_s is None else _seconds(ttl_s, "X-Nexus-Cache-TTL"),
+        threshold=_threshold(given.get(b"x-nexus-cache-threshold")),
+        namespace="" if namespace is None else _namespace(namespace),
+        tags=_tags(given.get(b"x-nexus-cache-tags", "")),
     )
-
-
-def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
-    return headers.get(name, b"").decode("latin-1").strip()
 
 
 def _directive_s(directives: dict[str, str], name: str) -> int | None:
@@ -186,8 +188,7 @@ def _seconds(text: str, what: str, param: str = "") -> int:
     return min(int(text[:12]), LONGEST_S)
 
 
-def _threshold(headers: Mapping[bytes, bytes]) -> float:
-    given = headers.get(b"x-nexus-cache-threshold")
+def _threshold(given: str | None) -> float:
     if given is None:
         return 0.0
     try:
