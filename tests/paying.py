@@ -85,9 +85,10 @@ def sync() -> str:
 
 
 @contextlib.contextmanager
-def payments() -> Iterator[Payments]:
+def payments(**environment: str) -> Iterator[Payments]:
+    """`environment` is more of the gateway's."""
     with servers.running("tests.fakes.stripe:application", ready="/_fake/ready") as fake:
-        environment = {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": fake.url, "NEXUS_STRIPE_TIMEOUT_S": "5"}
+        environment |= {"STRIPE_SECRET_KEY": KEY, "STRIPE_API_BASE": fake.url, "NEXUS_STRIPE_TIMEOUT_S": "5"}
         with servers.gateway(**environment) as gateway, configured(fake.url, gateway.url):
             sync()
             yield Payments(FakeStripe(fake.url), gateway.url)

@@ -45,7 +45,7 @@ function explore(explorer) {
     history.replaceState(null, "", `?threshold=${slide.value}`);
   }
 
-  number.hidden = false;
+  slide.hidden = false;
   document.getElementById("look").hidden = true;
   slide.addEventListener("input", () => show(slide.value));
   number.addEventListener("change", () => show(number.value));

@@ -69,15 +69,23 @@ function showTables(message) {
   document.getElementById("told").hidden = message.empty;
 }
 
+// Limits that are used up: said once, and left alone while they are the same.
+function showShortages(html) {
+  const node = document.getElementById("short");
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  if (node.innerHTML.trim() !== template.innerHTML) node.innerHTML = html;
+}
+
 const stepS = Number(root.dataset.step);
 let series = [];
 const legend = [...root.querySelectorAll(".legend li")].map((item) => item.textContent);
-const usd = (value) => (value === 0 ? "$0" : `$${value.toLocaleString("en", { maximumSignificantDigits: 4 })}`);
+const usd = (value) => (value === 0 ? "$0" : `$${value.toLocaleString(nexus.language, { maximumSignificantDigits: 4 })}`);
 const drawRequests = nexus.charts.bars(document.getElementById("chart"), document.getElementById("readout"), {
   stepS,
   tokens: ["--red", "--slate", "--violet", "--cyan"],
-  write: (value) => value.toLocaleString("en"),
-  tell: (at) => legend.map((name, column) => `${series[at][column + 1].toLocaleString("en")} ${name}`).join(" · "),
+  write: (value) => value.toLocaleString(nexus.language),
+  tell: (at) => legend.map((name, column) => `${series[at][column + 1].toLocaleString(nexus.language)} ${name}`).join(" · "),
   incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 500000, 1000000],
   least: 5,
   empty: 5,
@@ -121,6 +129,7 @@ function connect(attempt) {
     showFigures(message.figures, message.deltas);
     say(message.figures.said);
     showTables(message);
+    showShortages(message.short);
     showCharts(message.series);
   };
   socket.onclose = (event) => {
@@ -133,6 +142,7 @@ function connect(attempt) {
   };
 }
 
+for (const node of root.querySelectorAll("[data-hint]")) node.textContent = node.dataset.hint;
 showCharts(JSON.parse(document.getElementById("series").textContent));
 if (root.dataset.feed) {
   showState("wait", root.dataset.connecting);

@@ -7,9 +7,10 @@ const readout = document.getElementById("readout");
 function tell(event) {
   const bar = event.target.closest(".bar");
   for (const other of plot.querySelectorAll(".bar.on")) other.classList.remove("on");
-  readout.textContent = bar === null ? "\u00a0" : bar.dataset.text;
+  readout.textContent = bar === null ? readout.dataset.hint : bar.dataset.text;
   bar?.classList.add("on");
 }
 
+if (readout !== null) readout.textContent = readout.dataset.hint;
 plot?.addEventListener("pointerover", tell);
 plot?.addEventListener("click", tell);
