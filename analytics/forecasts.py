@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from analytics.models import HOUR_S, UsageRollup
+from analytics import rollups
+from analytics.models import DAY_S, HOUR_S, UsageRollup
 from analytics.spans import month_of
 
 DAYS, AT_LEAST_DAYS = 7, 3
 # Standard deviations: 19 of 20 months, if days go on as these did.
 WIDTH = Decimal(2)
-_DAY_S = 86_400
 
 
 class Day(NamedTuple):
@@ -41,14 +41,14 @@ class Forecast(NamedTuple):
 
 
 _LATEST = f"""
-SELECT (extract(epoch FROM %(hour)s - bucket)::bigint - {HOUR_S}) / {_DAY_S}, sum(cost_usd), sum(saved_usd)
+SELECT (extract(epoch FROM %(hour)s - bucket)::bigint - {HOUR_S}) / {DAY_S}, sum(cost_usd), sum(saved_usd)
 FROM {UsageRollup._meta.db_table}
 WHERE width_s = {HOUR_S} AND bucket >= %(since)s AND bucket < %(hour)s GROUP BY 1
 """
 _SO_FAR = f"""
 SELECT coalesce(sum(cost_usd), 0), coalesce(sum(saved_usd), 0),
     (SELECT min(bucket) FROM {UsageRollup._meta.db_table} WHERE width_s = {HOUR_S})
-FROM {UsageRollup._meta.db_table} WHERE width_s = {HOUR_S} AND bucket >= %(month)s AND bucket < %(hour)s
+FROM {UsageRollup._meta.db_table} WHERE {{so_far}}
 """
 
 
@@ -56,8 +56,9 @@ def forecast(now: dt.datetime) -> Forecast | None:
     """None: there are not three days yet to go by."""
     hour = now.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
     values: dict[str, Any] = {"hour": hour, "since": hour - dt.timedelta(days=DAYS), "month": month_of(now)}
+    so_far, bounds = rollups.condition(*rollups.pieces(values["month"], hour))
     with connection.cursor() as cursor:
-        cursor.execute(_SO_FAR, values)
+        cursor.execute(_SO_FAR.format(so_far=so_far), bounds)
         cost, saved, first = cursor.fetchone()
         cursor.execute(_LATEST, values)
         found = {number: Day(*sums) for number, *sums in cursor.fetchall()}

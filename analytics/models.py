@@ -10,7 +10,7 @@ from analytics.alerts.models import AlertRule as AlertRule
 from analytics.alerts.models import Delivery as Delivery
 from analytics.alerts.models import WebhookEndpoint as WebhookEndpoint
 
-MINUTE_S, HOUR_S = 60, 3600
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
 class UsageRecord(models.Model):
@@ -69,6 +69,10 @@ class UsageRecord(models.Model):
                 condition=models.Q(status__gte=400),
                 name="failed_record_by_time",
             ),
+            # Of an entry, those that it answered. Each hit pays some 5 µs for it.
+            models.Index(
+                fields=["entry_id", "-at"], condition=models.Q(entry_id__isnull=False), name="record_by_entry"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -76,7 +80,7 @@ class UsageRecord(models.Model):
 
 
 class UsageRollup(models.Model):
-    """Sums of the records of one minute or hour, by what they can be asked for."""
+    """Sums of the records of one minute, hour or day of UTC, by what they can be asked for."""
 
     bucket = models.DateTimeField()
     width_s = models.PositiveIntegerField()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.expressions import CombinedExpression
 
-from analytics import events
-from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
+from analytics import events, rollups
+from analytics.models import DAY_S, UsageRecord, UsageRollup
+from analytics.rollups import Piece
 from analytics.windows import Window
 
 LATEST = 20
@@ -96,12 +97,10 @@ class Failure(NamedTuple):
 
 def totals(since: dt.datetime | None = None, *, key_id: int | None = None) -> Totals:
     """From the start of the hour of `since`, or of all time; of one key, or of all."""
-    rollups = UsageRollup.objects.filter(width_s=HOUR_S)
+    found = UsageRollup.objects.filter(width_s=DAY_S) if since is None else since_hour(since)
     if key_id is not None:
-        rollups = rollups.filter(key_id=key_id)
-    if since is not None:
-        rollups = rollups.filter(bucket__gte=since.replace(minute=0, second=0, microsecond=0))
-    sums: dict[str, Any] = rollups.aggregate(
+        found = found.filter(key_id=key_id)
+    sums: dict[str, Any] = found.aggregate(
         all=Sum("requests"),
         failed=Sum("errors"),
         exact=_answered(events.HIT_EXACT),
@@ -125,6 +124,12 @@ def totals(since: dt.datetime | None = None, *, key_id: int | None = None) -> To
     )
 
 
+def since_hour(since: dt.datetime) -> QuerySet[UsageRollup]:
+    """What adds up to the time from the start of that hour on."""
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    return UsageRollup.objects.filter(rollups.within(*rollups.pieces(hour, rollups.ALWAYS)))
+
+
 def _answered(outcome: str) -> CombinedExpression:
     return Sum("requests", filter=Q(outcome=outcome)) - Sum("errors", filter=Q(outcome=outcome))
 
@@ -136,8 +141,8 @@ class Saved(NamedTuple):
 
 def saved(now: dt.datetime) -> Saved:
     """Since the beginning of the month, and in all."""
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    sums = UsageRollup.objects.filter(width_s=HOUR_S).aggregate(
+    month = now.astimezone(dt.UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    sums = UsageRollup.objects.filter(width_s=DAY_S).aggregate(
         month=Sum("saved_usd", filter=Q(bucket__gte=month)), ever=Sum("saved_usd")
     )
     return Saved(sums["month"] or Decimal(0), sums["ever"] or Decimal(0))
@@ -158,13 +163,13 @@ _ROLLUPS = f"(SELECT *, prompt_tokens + completion_tokens AS tokens FROM {UsageR
 _WINDOW = f"""
 WITH cells AS MATERIALIZED (
     SELECT date_bin(make_interval(secs => %(step_s)s), bucket, 'epoch') AS bar, outcome, model, {_SUMS}
-    FROM {_ROLLUPS} WHERE width_s = %(resolution_s)s AND bucket >= %(start)s AND bucket < %(end)s GROUP BY 1, 2, 3
+    FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY 1, 2, 3
 )
 SELECT extract(epoch FROM bar)::bigint, '{ALL}', outcome, model, {_SUMS}
 FROM cells GROUP BY GROUPING SETS ((outcome, model), (bar, outcome))
 """
 _OTHERS = f"""
-SELECT CASE WHEN bucket < %s THEN '{BEFORE}' ELSE '{GROWING}' END, outcome, '', {_SUMS}
+SELECT CASE WHEN bucket < %(start)s THEN '{BEFORE}' ELSE '{GROWING}' END, outcome, '', {_SUMS}
 FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY 1, 2
 """
 # Tens of thousands of sums are added up by hashing: sorting them takes three times as long.
@@ -173,9 +178,12 @@ _HASHING = "SET LOCAL work_mem = '32MB'; SET LOCAL max_parallel_workers_per_gath
 
 def sums(window: Window) -> Sums:
     """A request from a clock that is ahead of ours is shown when its time has come."""
+    # No wider than a bar.
+    widest_s, finest_s = min(window.step_s, DAY_S), window.resolution_s
+    shown, values = rollups.condition(*rollups.pieces(window.start, window.end, finest_s=finest_s, widest_s=widest_s))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_HASHING)
-        cursor.execute(_WINDOW, window._asdict())
+        cursor.execute(_WINDOW.format(pieces=shown), {**values, "step_s": window.step_s})
         rows = cursor.fetchall()
     slices, drawn = _others(window), {at: Bar(at) for at in window.bars}
     for at, *values in rows:
@@ -196,25 +204,10 @@ def _with(bar: Bar, more: Slice) -> Bar:
 
 def _others(window: Window) -> list[Slice]:
     """Of the time before, and of what still grows."""
-    pieces = _pieces(window.before, window.start, window.resolution_s)
-    pieces.append((window.resolution_s, window.whole, window.end))
-    text = " OR ".join("(width_s = %s AND bucket >= %s AND bucket < %s)" for _ in pieces)
-    values = [value for piece in pieces for value in piece]
-    return [Slice(*row) for row in _read(_OTHERS.format(pieces=text), [window.start, *values])]
-
-
-Piece = tuple[int, dt.datetime, dt.datetime]
-
-
-def _pieces(start: dt.datetime, end: dt.datetime, resolution_s: int) -> list[Piece]:
-    """Which sums to add up: by hour where a whole hour is meant, by minute at the ends. Pure."""
-    hour = dt.timedelta(hours=1)
-    first = start.replace(minute=0, second=0, microsecond=0)
-    first += hour if first < start else dt.timedelta(0)
-    last = end.replace(minute=0, second=0, microsecond=0)
-    if resolution_s == HOUR_S or first >= last:
-        return [(resolution_s, start, end)]
-    return [(MINUTE_S, start, first), (HOUR_S, first, last), (MINUTE_S, last, end)]
+    before = rollups.pieces(window.before, window.start, finest_s=window.resolution_s)
+    growing = Piece(window.resolution_s, window.whole, window.end)
+    text, values = rollups.condition(*before, growing)
+    return [Slice(*row) for row in _read(_OTHERS.format(pieces=text), {**values, "start": window.start})]
 
 
 _PACES = f"""
@@ -254,12 +247,23 @@ def latest(window: Window | None = None) -> list[UsageRecord]:
     return list(found[:LATEST])
 
 
+def newest_since(most: int, since: dt.datetime | None, until: dt.datetime | None = None) -> dt.datetime | None:
+    """Where the newest so many records of that time begin, `until` included; None: there are not more."""
+    found = UsageRecord.objects.order_by("-at").values_list("at", flat=True)
+    if since is not None:
+        found = found.filter(at__gte=since)
+    if until is not None:
+        found = found.filter(at__lte=until)
+    last, *more = [*found[most - 1 : most + 1], None]
+    return last if any(more) else None
+
+
 def has_requests() -> bool:
     """Whether there has ever been one."""
     return UsageRollup.objects.exists()
 
 
-def _read(query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _read(query: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         return list(cursor.fetchall())

@@ -1,4 +1,4 @@
-"""What a workspace saved: sums of its hourly rollups, which are kept for ever, by day, model, key, tag and tier.
+"""What a workspace saved: sums of its rollups, which are kept for ever, by day, model, key, tag and tier.
 
 Tags are on the records alone: those are read for the latest requests only, `Reach` says how far. Sync; within the
 tenant's schema.
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, cast
 
 from django.db import connection
 
-from analytics import costs
+from analytics import costs, rollups
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
-from analytics.models import HOUR_S, UsageRecord, UsageRollup
+from analytics.models import DAY_S, HOUR_S, UsageRecord, UsageRollup
+from analytics.rollups import Piece
 from analytics.spans import Span
 
 DAY, MODEL, KEY, TAG, TIER = "day", "model", "key", "tag", "tier"
@@ -68,18 +69,19 @@ class Reach(NamedTuple):
 _SUMS = """sum(requests)::bigint, sum(errors)::bigint,
     coalesce(sum(requests - errors) FILTER (WHERE outcome = ANY (%(hits)s)), 0)::bigint, sum(unpriced)::bigint,
     sum(cost_usd), sum(saved_usd)"""
-_OF_SPAN = f"width_s = {HOUR_S} AND bucket >= %(start)s AND bucket < %(end)s"
 _DAYS = f"""
 SELECT (bucket AT TIME ZONE 'UTC')::date, bucket < %(start)s, bucket < %(whole)s, {_SUMS}
-FROM {_ROLLUPS} WHERE ({_OF_SPAN}) OR (width_s = {HOUR_S} AND bucket >= %(before)s AND bucket < %(before_end)s)
-GROUP BY 1, 2, 3 ORDER BY 1
+FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY 1, 2, 3 ORDER BY 1
 """
 
 
 def days(span: Span) -> Days:
     by_day = {(span.start + number * dt.timedelta(days=1)).date(): Sums() for number in range(span.days)}
     whole = before = Sums()
-    for day, is_before, is_whole, *values in _read(_DAYS, _values(span)):
+    # Of today some hours are compared, and some are not.
+    parts = [(span.before, span.before_end), (span.start, span.whole), (span.whole, span.end)]
+    text, bounds = rollups.condition(*(piece for part in parts for piece in rollups.pieces(*part)))
+    for day, is_before, is_whole, *values in _read(_DAYS.format(pieces=text), {**_values(span), **bounds}):
         sums = Sums(*values)
         if is_before:
             before = _plus(before, sums)
@@ -95,10 +97,11 @@ _COLUMNS = {MODEL: "model", KEY: "key_id", TIER: "outcome"}
 
 def groups(span: Span, by: str, limit: int) -> list[Group]:
     """By model, key or tier: those that saved most."""
+    text, bounds = _since(span, span.start)
     rows = _read(
-        f"SELECT {_COLUMNS[by]}, {_SUMS} FROM {_ROLLUPS} WHERE {_OF_SPAN}"
+        f"SELECT {_COLUMNS[by]}, {_SUMS} FROM {_ROLLUPS} WHERE {text}"
         " GROUP BY 1 ORDER BY sum(saved_usd) DESC, sum(cost_usd) DESC, 1 LIMIT %(limit)s",
-        {**_values(span), "limit": limit},
+        {**_values(span), **bounds, "limit": limit},
     )
     return [Group(value, Sums(*values)) for value, *values in rows]
 
@@ -107,32 +110,53 @@ def groups_after(span: Span, by: str, after: Any, limit: int) -> list[Group]:
     """All of them a page at a time, in their own order."""
     column = _COLUMNS[by]
     beyond = "" if after is None else f"AND {column} > %(after)s"
+    text, bounds = _since(span, span.start)
     rows = _read(
-        f"SELECT {column}, {_SUMS} FROM {_ROLLUPS} WHERE {_OF_SPAN} {beyond} GROUP BY 1 ORDER BY 1 LIMIT %(limit)s",
-        {**_values(span), "after": after, "limit": limit},
+        f"SELECT {column}, {_SUMS} FROM {_ROLLUPS} WHERE {text} {beyond} GROUP BY 1 ORDER BY 1 LIMIT %(limit)s",
+        {**_values(span), **bounds, "after": after, "limit": limit},
     )
     return [Group(value, Sums(*values)) for value, *values in rows]
 
 
+def _since(span: Span, since: dt.datetime) -> tuple[str, dict[str, Any]]:
+    """What adds up to the span from there on."""
+    return rollups.condition(*rollups.pieces(since, span.end))
+
+
 _REACH = f"""
-SELECT min(bucket) FILTER (WHERE requests <= %(most)s), max(bucket), min(bucket) FROM (
+SELECT min(bucket) FILTER (WHERE requests <= %(most)s), max(bucket) FILTER (WHERE requests > %(most)s), max(bucket)
+FROM (
     SELECT bucket, sum(sum(requests)) OVER (ORDER BY bucket DESC) AS requests
-    FROM {_ROLLUPS} WHERE {_OF_SPAN} GROUP BY bucket
-) hours
+    FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY bucket
+) buckets
 """
 
 
 def reach(span: Span) -> Reach:
     """As many of the latest whole hours as have MAX_RECORDS records; one at least."""
-    ((within, latest, first),) = _read(_REACH, {**_values(span), "most": MAX_RECORDS})
-    since = within or latest or span.start
-    is_cut = first is not None and since > first
+    cut = _cut(span)
+    since = cut or span.start
     kept = costs.reach_of_records(cast(Any, connection).schema_name, since)
     if kept.complete or kept.since is None:
-        return Reach(since if is_cut else span.start, is_cut, is_gone=False)
+        return Reach(since, cut is not None, is_gone=False)
     # Of the hour in which the oldest one came, others may be gone.
     hour = kept.since.replace(minute=0, second=0, microsecond=0) + dt.timedelta(hours=1)
     return Reach(min(max(since, hour), span.end), is_cut=True, is_gone=True)
+
+
+def _cut(span: Span) -> dt.datetime | None:
+    """Where the latest MAX_RECORDS begin: the day by days, the hour by hours. None: there are no more."""
+    _within, day, _latest = _reached(Piece(DAY_S, span.start, span.end))
+    if day is None:
+        return None
+    next_day = day + dt.timedelta(days=1)
+    within, _beyond, latest = _reached(Piece(HOUR_S, day, next_day), Piece(DAY_S, next_day, span.end))
+    return cast(dt.datetime, within or latest)
+
+
+def _reached(*pieces: Piece) -> tuple[Any, ...]:
+    text, bounds = rollups.condition(*pieces)
+    return _read(_REACH.format(pieces=text), {**bounds, "most": MAX_RECORDS})[0]
 
 
 # As the sums have them: what was charged for counts as answered, however it ended (analytics.rollups). Those with the
@@ -161,7 +185,8 @@ def tags(span: Span, since: dt.datetime, limit: int) -> list[Group]:
 
 def total_since(span: Span, since: dt.datetime) -> Sums:
     """Of the span from the hour of `since` on."""
-    (values,) = _read(f"SELECT {_SUMS} FROM {_ROLLUPS} WHERE {_OF_SPAN}", {**_values(span), "start": since})
+    text, bounds = _since(span, since)
+    (values,) = _read(f"SELECT {_SUMS} FROM {_ROLLUPS} WHERE {text}", {**_values(span), **bounds})
     return Sums() if None in values else Sums(*values)
 
 

@@ -1,27 +1,33 @@
 """Which of a workspace's requests are listed: what was asked for, and how it is found among a million of them.
 
 Records have an index by time, one of failures by time, and one by request id. For what else may be asked, the hourly
-sums say in which hours there are such requests. Sync; within the tenant's schema.
+sums say in which hours there are such requests. Tags are in neither: for them so many requests are looked through at a
+time, and where it ended the next page goes on. Sync; within the tenant's schema.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Min, Q, Sum
 from rest_framework import serializers
 
+from analytics import queries
 from analytics.events import HIT_EXACT, HIT_SEMANTIC, OUTCOMES
 from analytics.models import HOUR_S, UsageRecord, UsageRollup
 from analytics.windows import Window
+from tenants import keys
 from tenants.bodies import Body
 from tenants.management_views import printable, read
 from tenants.models import ApiKey, Tenant
 from tenants.paging import Order
 
 PAGE = 50
+# An index of tags would cost each tagged request more than it costs to look through these: about 50 ms.
+LOOKED_THROUGH = 100_000
 ORDER = Order("requests-page", ["at", "id"], descending=True)
 HITS, FAILED = "hits", "failed"
 # What the hourly sums know as well as the records.
@@ -41,18 +47,20 @@ class SearchQuery(Body):
 
 
 class Found(NamedTuple):
-    """`next` is the cursor of the following page, if there is one."""
+    """`next` is the cursor of the following page, if there is one. `since`: older ones have not been looked through."""
 
     rows: list[UsageRecord]
     next: str | None
+    since: dt.datetime | None = None
 
 
 def asked(parameters: Mapping[str, str]) -> dict[str, str]:
     """Of a query string, in which others may stand beside. Raises ValidationError."""
     known = SearchQuery().fields
-    return read(
+    query: dict[str, str] = read(
         SearchQuery(data={name: parameters[name].strip() for name in known if parameters.get(name, "").strip()})
     )
+    return query | ({"key": keys.id_in(query["key"])} if "key" in query else {})
 
 
 def find(tenant: Tenant, query: Mapping[str, str], window: Window | None) -> Found:
@@ -64,9 +72,22 @@ def find(tenant: Tenant, query: Mapping[str, str], window: Window | None) -> Fou
     found = UsageRecord.objects.filter(wanted)
     if (sums := _of_sums(tenant, query)) and set(query) <= _OF_SUMS | {"cursor"}:
         found = found.filter(_hours(sums, window, place))
+    since = _looked_through(window, place) if "tag" in query else None
+    if since is not None:
+        found = found.filter(at__gte=since)
     rows = list(ORDER.after(found, place)[: PAGE + 1])
-    more, rows = len(rows) > PAGE, rows[:PAGE]
-    return Found(rows, ORDER.write(ORDER.place_of(rows[-1])) if more else None)
+    if len(rows) > PAGE:
+        return Found(rows[:PAGE], ORDER.write(ORDER.place_of(rows[PAGE - 1])))
+    # Behind all of that time.
+    return Found(rows, ORDER.write([since.isoformat(), str(uuid.UUID(int=0))]) if since else None, since)
+
+
+def _looked_through(window: Window | None, place: Sequence[Any] | None) -> dt.datetime | None:
+    """Since when; None: since the beginning."""
+    until = None if place is None else dt.datetime.fromisoformat(place[0])
+    if window is None:
+        return queries.newest_since(LOOKED_THROUGH, None, until)
+    return queries.newest_since(LOOKED_THROUGH, window.start, min(until or window.end, window.end))
 
 
 def _key_id(tenant: Tenant, public_id: str) -> int:

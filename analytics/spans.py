@@ -7,6 +7,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -86,9 +87,11 @@ def choose(parameters: Mapping[str, str], now: dt.datetime) -> Span:
 def custom(first: dt.date, last: dt.date, now: dt.datetime) -> Span:
     """Both days included. Raises ValidationError."""
     if first > last or first < _EARLIEST:
-        raise ValidationError({"from": "The first day must not be after the last one, or after today."})
+        raise ValidationError({"from": gettext("The first day must not be after the last one, or after today.")})
     if (last - first).days >= MAX_DAYS:
-        raise ValidationError({"from": f"That is more than {MAX_DAYS} days. Ask for less at once."})
+        raise ValidationError(
+            {"from": gettext("That is more than %(most)s days. Ask for less at once.") % {"most": MAX_DAYS}}
+        )
     start, end = _midnight(first), _midnight(last) + _DAY
     return _span(CUSTOM, start, end, start - (end - start), now)
 

@@ -21,9 +21,12 @@ from analytics.events import BYPASS, HIT_EXACT, HIT_SEMANTIC, HITS, MISS, REFRES
 from analytics.figures import count, percent, usd
 from analytics.savings import DAY, KEY, MODEL, TAG, TIER, Group, Reach, Sums
 from analytics.spans import Span
+from tenants.writing import day, moment
 
 ROWS = 50
 MAX_BARS = 100
+# Of a power of ten: where a scale may end.
+_STEPS = [Decimal(steps) for steps in ("1", "1.2", "1.6", "2", "2.4", "3", "4", "5", "6", "8", "10")]
 NAMES: dict[str, Promise] = {
     DAY: gettext_lazy("Day"),
     MODEL: gettext_lazy("Model"),
@@ -161,7 +164,7 @@ def _tags(told: Statement, limit: int) -> Table:
 
 def _digits(largest: Decimal) -> int:
     """Of all amounts of a statement alike, so that they align and add up to the eye."""
-    return 2 if largest >= 1000 else 4 if largest >= 1 else 6
+    return 2 if largest >= 100 else 4 if largest >= 1 else 6
 
 
 def equation(sums: Sums) -> Equation:
@@ -193,17 +196,31 @@ def chart(days: Mapping[dt.date, Sums]) -> Chart:
     spans = [dates[at : at + step] for at in range(0, len(dates), step)]
     parts = [(of_bar, savings.total(days[day] for day in of_bar)) for of_bar in spans]
     tallest = max(sums.would_usd for _days, sums in parts)
-    unit = 100 / tallest if tallest else Decimal(0)
+    top = _round_up(tallest)
+    unit = 100 / top if top else Decimal(0)
     bars = []
     for number, (of_bar, sums) in enumerate(parts):
         cost, saved = sums.cost_usd * unit, sums.saved_usd * unit
-        label = f"{of_bar[0]:%-d %b %Y}" + (f" – {of_bar[-1]:%-d %b %Y}" if len(of_bar) > 1 else "")
+        label = day(of_bar[0]) + (f" – {day(of_bar[-1])}" if len(of_bar) > 1 else "")
         told = _("%(saved)s saved, %(cost)s paid") % {"saved": usd(sums.saved_usd), "cost": usd(sums.cost_usd)}
         x, low, high = f"{10 * number + 1}", 100 - cost, 100 - cost - saved
         bars.append(Bar(x, f"{low:.2f}", f"{cost:.2f}", f"{high:.2f}", f"{saved:.2f}", f"{label}: {told}"))
     marks = list(dict.fromkeys([dates[0], dates[len(dates) // 2], dates[-1]]))
-    top, half = (usd(tallest), usd(tallest / 2)) if tallest else ("", "")
-    return Chart(bars, 10 * len(parts), step, top, half, marks)
+    return Chart(bars, 10 * len(parts), step, *_scale(top), marks)
+
+
+def _round_up(amount: Decimal) -> Decimal:
+    """To a number that is easily read, and so is its half."""
+    unit = Decimal(1).scaleb(amount.adjusted()) if amount else Decimal(0)
+    return next(round_ for steps in _STEPS if (round_ := steps * unit) >= amount)
+
+
+def _scale(top: Decimal) -> tuple[str, str]:
+    """It and its half, with no more digits than they have; but cents are two."""
+    if not top:
+        return "", ""
+    digits = max(0, -int((top / 2).normalize().as_tuple().exponent))
+    return usd(top, digits=max(2, digits) if digits else 0), usd(top / 2, digits=max(2, digits) if digits else 0)
 
 
 class _Writer(NamedTuple):
@@ -221,7 +238,7 @@ class _Writer(NamedTuple):
     def _named(self, one: Group, keys: Mapping[int | None, tuple[str, str]]) -> Row:
         value = one.value
         if self.by == DAY:
-            return self.row(f"{value:%-d %b %Y}", one.sums, {"from": str(value), "to": str(value)})
+            return self.row(day(value), one.sums, {"from": str(value), "to": str(value)})
         if self.by == KEY:
             public_id, name = keys[value]
             # A key that is gone has no id to be looked for by.
@@ -263,7 +280,7 @@ def _left_out(found: Reach) -> str:
     """Why tags do not go back to the beginning."""
     if not found.is_cut:
         return ""
-    since = f"{found.since:%-d %b %Y, %H:%M} UTC"
+    since = moment(found.since)
     if found.is_gone:
         text = _("Tags are on the usage records, which the plan keeps for a while: these are since %(since)s.")
         return text % {"since": since}

@@ -23,7 +23,9 @@ from analytics.figures import count, duration, usd
 from analytics.models import HOUR_S, UsageRecord, UsageRollup
 from analytics.overview import ENDPOINTS
 from billing.models import LedgerEntry
+from tenants import kept
 from tenants.models import Tenant
+from tenants.writing import number
 
 FAILED_FROM = 400
 
@@ -88,7 +90,7 @@ def story(tenant: Tenant, record: UsageRecord) -> Story:
         record=record,
         kind=figures.kind_of(record),
         title=_title(record),
-        endpoint=ENDPOINTS.get(record.dialect, record.dialect),
+        endpoint=kept.read(ENDPOINTS.get(record.dialect, record.dialect)),
         key=names_of_keys([record.key_id])[record.key_id],
         steps=[_arrival(record), *_cache(record), _provider(record), _ending(record)],
         spans=spans,
@@ -173,7 +175,7 @@ def _similar(record: UsageRecord) -> str:
 
 
 def _number(similarity: float | None) -> str:
-    return figures.NOTHING if similarity is None else f"{similarity:.3f}"
+    return figures.NOTHING if similarity is None else number(similarity, 3)
 
 
 def _provider(record: UsageRecord) -> Step:
@@ -280,5 +282,5 @@ def _books(tenant: Tenant, record: UsageRecord) -> Books:
     )
 
 
-def _requests(number: int) -> str:
-    return ngettext("%(number)s request", "%(number)s requests", number) % {"number": count(number)}
+def _requests(times: int) -> str:
+    return ngettext("%(number)s request", "%(number)s requests", times) % {"number": count(times)}

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.utils import timezone
 from psycopg import sql
 
-from analytics import closing, reconciler, retention
+from analytics import closing, reconciler, retention, rollups
 from analytics.alerts import outbox, watching
 from analytics.drain import Drain
 from analytics.models import MINUTE_S, AlertEvent, UsageRecord, UsageRollup
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 PURGE_BATCH = 5_000
 # At least: they also say what has been told already in a billing period.
 ALERTS_ARE_KEPT = dt.timedelta(days=35)
+# For so long after an upgrade a worker of before may go on.
+DAYS_ARE_ADDED_UP = dt.timedelta(days=3)
 
 
 @shared_task
@@ -92,14 +94,16 @@ def sweep_alerts() -> None:
 
 @shared_task
 def purge_records() -> int:
-    """Deletes records that need not be kept (analytics.retention), and minute sums of the day before yesterday."""
+    """Deletes records that need not be kept (analytics.retention), and minute sums of the day before yesterday; adds up
+    days that lack something.
+    """
     close_old_connections()
     deleted, now = 0, timezone.now()
     living = Subscription.objects.exclude(tenant__status=Tenant.Status.DELETED)
     subscriptions = living.select_related("tenant", "plan").order_by("tenant_id")
     for subscription in subscriptions.iterator():
         schema = subscription.tenant.schema_name
-        records_before = now - dt.timedelta(days=subscription.plan.retention_days)
+        records_before = now - dt.timedelta(days=subscription.retention_days)
         try:
             if (through := retention.purgeable_through(subscription.tenant)) is not None:
                 # First: a comparison meanwhile must not take them for lost.
@@ -109,6 +113,8 @@ def purge_records() -> int:
             deleted += _delete(
                 schema, UsageRollup, sql.SQL("width_s = %s AND bucket < %s"), [MINUTE_S, now - MINUTES_ARE_KEPT]
             )
+            if wrong := rollups.add_up_days(schema, now - DAYS_ARE_ADDED_UP):
+                logger.warning("%s sums by day of %s were not those of their hours", wrong, subscription.tenant)
             deleted += _purge_alerts(subscription.tenant, min(records_before, now - ALERTS_ARE_KEPT))
         except DatabaseError:
             if not connection.is_usable():

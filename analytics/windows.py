@@ -11,23 +11,22 @@ from typing import Any, NamedTuple
 from rest_framework import serializers
 
 from analytics.api.ranges import RangeQuery, range_of
-from analytics.models import HOUR_S, MINUTE_S
+from analytics.models import DAY_S, HOUR_S, MINUTE_S
 from analytics.rollups import MINUTES_ARE_KEPT
 from tenants.management_views import read
 
-DAY_S = 86_400
 # Seconds of a range, and of a bar of its chart.
 RANGES = {
     "15m": (15 * MINUTE_S, MINUTE_S),
     "1h": (HOUR_S, MINUTE_S),
     "24h": (DAY_S, 15 * MINUTE_S),
     "7d": (7 * DAY_S, 3 * HOUR_S),
-    "30d": (30 * DAY_S, 12 * HOUR_S),
+    "30d": (30 * DAY_S, DAY_S),
     "90d": (90 * DAY_S, DAY_S),
 }
 DEFAULT, CUSTOM = "1h", "custom"
 MAX_BARS = 100
-_STEPS = (MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S, HOUR_S, 3 * HOUR_S, 12 * HOUR_S, DAY_S, 7 * DAY_S)
+_STEPS = (MINUTE_S, 5 * MINUTE_S, 15 * MINUTE_S, HOUR_S, 3 * HOUR_S, DAY_S, 7 * DAY_S)
 _UTC = zoneinfo.ZoneInfo("UTC")
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import orjson
+from django.conf import settings
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -30,23 +29,18 @@ from gateway.cache.verify import GUARDS
 from gateway.dialects.simple_chat import text_of
 from gateway.models import CacheEntry, Verdict
 from gateway.pages.told import tell, wrong
+from tenants import onboarding
 from tenants.access import allowed, by_of, membership_of
 from tenants.management_views import read
 from tenants.models import Tenant
 from tenants.roles import Action
+from tenants.writing import number
 
 PAGE, NEAREST, HITS, VERDICTS = 50, 50, 10, 10
 # Who searches looks at what is nearest; to take away, it must be nearer (gateway.api.cache_invalidation.SIMILARITY).
 RELATED = 0.25
-# Without an index by entry, its requests are looked for among so many before its last hit.
-LOOKED_THROUGH = 20_000
 HEAD, MOST_CHARACTERS = 1_200, 100_000
 _YES_NO = {"yes": True, "no": False}
-_HITS = """
-SELECT * FROM (
-    SELECT * FROM analytics_usagerecord WHERE at <= %s ORDER BY at DESC LIMIT %s
-) latest WHERE entry_id = %s ORDER BY at DESC LIMIT %s
-"""
 
 
 class Listed(NamedTuple):
@@ -72,6 +66,8 @@ def entries(request: HttpRequest, slug: str) -> HttpResponseBase:
         "filtered": bool(asked.keys() - {"by", "order"}),
         "older": urlencode({**asked, "cursor": listed.next}) if listed.next else "",
         "nearest": NEAREST,
+        "public_url": settings.PUBLIC_URL,
+        "no_key": onboarding.NO_KEY,
     }
     return render(request, "gateway/cache/entries.html", context, status=400 if listed.wrong else 200)
 
@@ -118,7 +114,7 @@ def _row(entry: CacheEntry, similarity: float | None = None) -> dict[str, Any]:
         "hits": count(entry.hits),
         "saved": usd(entry.saved_usd),
         "expired": not entry.pinned and entry.expires_at <= timezone.now(),
-        "similarity": "" if similarity is None else f"{similarity:.3f}",
+        "similarity": "" if similarity is None else number(similarity, 3),
     }
 
 
@@ -160,24 +156,16 @@ def _one(id: uuid.UUID) -> CacheEntry:
 
 def _records(entry: CacheEntry) -> list[dict[str, Any]]:
     """Requests that it answered, or would have; the newest first."""
-    rows = _records_until(timezone.now(), entry)
-    if not rows and entry.last_hit_at is not None:
-        rows = _records_until(entry.last_hit_at, entry)
     return [
         {
             "record": row,
             "kind": row.outcome.lower(),
-            "similarity": "" if row.similarity is None else f"{row.similarity:.3f}",
+            "similarity": "" if row.similarity is None else number(row.similarity, 3),
             "saved": usd(row.saved_usd if row.shadow_saved_usd is None else row.shadow_saved_usd, digits=6),
             "reason": cache_hits.reason(row.outcome, stale=row.stale, coalesced=row.coalesced),
         }
-        for row in rows
+        for row in UsageRecord.objects.filter(entry_id=entry.pk).order_by("-at")[:HITS]
     ]
-
-
-def _records_until(at: dt.datetime, entry: CacheEntry) -> list[UsageRecord]:
-    found: QuerySet[UsageRecord] | Any = UsageRecord.objects.raw(_HITS, [at, LOOKED_THROUGH, entry.pk, HITS])
-    return list(found)
 
 
 @allowed(Action.CACHE)

@@ -14,7 +14,7 @@ from gateway.cache import verify
 
 NEWEST, EXAMPLES = 40, 5
 # A page must not take longer: in a workspace with very many questions in one scope nothing is said.
-PATIENCE_MS = 150
+PATIENCE_MS = 100
 
 _NEAREST = """
 WITH newest AS (

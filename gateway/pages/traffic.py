@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.db.models import F, Sum
 
+from analytics import queries
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
-from analytics.models import HOUR_S, UsageRollup
+from analytics.models import DAY_S
 
 LATEST, DAYS = 50_000, 30
-DAY_S = 86_400
 
 # Of a failed request nothing is known; exact hits have no similarity.
 _LOOK = """
@@ -132,9 +132,8 @@ class Tiers(NamedTuple):
 
 def tiers(since: dt.datetime) -> Tiers:
     """From the start of that hour, from rollups."""
-    since = since.replace(minute=0, second=0, microsecond=0)
     rows = (
-        UsageRollup.objects.filter(width_s=HOUR_S, bucket__gte=since)
+        queries.since_hour(since)
         .values("outcome")
         .annotate(answered=Sum(F("requests") - F("errors")), saved=Sum("saved_usd"))
     )

@@ -19,7 +19,7 @@ import orjson
 import redis
 
 from gateway.cache.embedding import build
-from nexus.bench import floors, hotspots, live, load, month, report, rounds, servers, vectors
+from nexus.bench import floors, hotspots, live, load, month, pages, report, rounds, servers, vectors
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
 from nexus.checks import throwaway_instance
@@ -41,6 +41,8 @@ class Options(argparse.Namespace):
     vectors: int
     month: int
     live: bool
+    pages: bool
+    records: int
 
 
 def parse(arguments: list[str]) -> Options:
@@ -68,11 +70,18 @@ def parse(arguments: list[str]) -> Options:
         help="instead, a month of N calls (1,000,000), and whether the books agree after it (docs/ledger.md)",
     )
     parser.add_argument("--live", action="store_true", help="instead, fifty WebSockets of live pages under load")
+    parser.add_argument("--pages", action="store_true", help="instead, each page's time with many usage records")
+    parser.add_argument("--records", type=int, default=pages.RECORDS, metavar="N", help="as many (1,000,000)")
     options = parser.parse_args(arguments, namespace=Options())
     if options.quick:
         options.rounds, options.seconds = 1, 1.0
-    if options.rounds < 1 or options.seconds <= 0 or min(options.soak, options.vectors, options.month) < 0:
-        parser.error("--rounds, --seconds, --soak, --vectors and --month take positive numbers.")
+    if (
+        options.rounds < 1
+        or options.seconds <= 0
+        or min(options.soak, options.vectors, options.month) < 0
+        or options.records < 1
+    ):
+        parser.error("--rounds, --seconds, --soak, --vectors, --month and --records take positive numbers.")
     return options
 
 
@@ -154,6 +163,8 @@ def main(arguments: list[str]) -> int:
             require_disk(instance.var, NEEDS_MB)
             if options.month:
                 return 0 if asyncio.run(month.run(instance, options.month)) else 1
+            if options.pages:
+                return 0 if asyncio.run(pages.run(instance, options.records)) else 1
             if options.live:
                 return 0 if asyncio.run(live.run(instance)) else 1
             asyncio.run(vectors.run(instance, options.vectors) if options.vectors else measure(options, instance))
