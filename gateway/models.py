@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from pgvector.django import HalfVectorField, HnswIndex
 
 # Vectors of these lengths have an index; those of another length are compared one by one.
@@ -107,7 +108,7 @@ class Provider(models.Model):
     """An upstream API of the tenant's own. Without one, the platform's provider answers."""
 
     class Kind(models.TextChoices):
-        OPENAI = "openai", "OpenAI, or any other API that is compatible with it"
+        OPENAI = "openai", _("OpenAI, or any other API that is compatible with it")
         ANTHROPIC = "anthropic", "Anthropic"
         GEMINI = "gemini", "Google Gemini"
         COHERE = "cohere", "Cohere"
@@ -119,7 +120,7 @@ class Provider(models.Model):
         DEEPSEEK = "deepseek", "DeepSeek"
         VLLM = "vllm", "vLLM"
         OLLAMA = "ollama", "Ollama"
-        SIMULATED = "simulated", "Simulated"
+        SIMULATED = "simulated", _("Simulated")
 
     name = models.SlugField(max_length=64, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -145,12 +146,15 @@ class Route(models.Model):
     """A name that apps ask for, and how one of its targets is chosen."""
 
     class Strategy(models.TextChoices):
-        FIXED = "fixed", "The first target, and no other"
-        FALLBACK = "fallback", "In order, the next when one fails"
-        WEIGHTED = "weighted", "By weight, the same for one user or conversation (A/B)"
-        FASTEST = "fastest", "The one that answered fastest of late"
-        CHEAPEST = "cheapest", "The one with the lowest price for this request"
-        COMPLEXITY = "complexity", "Simple requests to targets for simple ones, complex ones to those for complex ones"
+        FIXED = "fixed", _("The first target, and no other")
+        FALLBACK = "fallback", _("In order, the next when one fails")
+        WEIGHTED = "weighted", _("By weight, the same for one user or conversation (A/B)")
+        FASTEST = "fastest", _("The one that answered fastest of late")
+        CHEAPEST = "cheapest", _("The one with the lowest price for this request")
+        COMPLEXITY = (
+            "complexity",
+            _("Simple requests to targets for simple ones, complex ones to those for complex ones"),
+        )
 
     model = models.CharField(max_length=120, unique=True, help_text="The name that apps ask for.")
     strategy = models.CharField(max_length=16, choices=Strategy.choices, default=Strategy.FALLBACK)
@@ -172,9 +176,9 @@ class Target(models.Model):
     """One way that a route can go."""
 
     class Tier(models.TextChoices):
-        ANY = "", "Any"
-        SIMPLE = "simple", "Simple requests"
-        COMPLEX = "complex", "Complex requests"
+        ANY = "", _("Any")
+        SIMPLE = "simple", _("Simple requests")
+        COMPLEX = "complex", _("Complex requests")
 
     route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="targets")
     provider = models.ForeignKey(
@@ -206,8 +210,8 @@ class CallSettings(models.Model):
     """What happens to calls: one row, id 1; no row means these defaults."""
 
     class OnDisconnect(models.TextChoices):
-        DRAIN = "drain", "Go on, account for it and keep the answer"
-        CANCEL = "cancel", "Stop the provider, and account for what came"
+        DRAIN = "drain", _("Go on, account for it and keep the answer")
+        CANCEL = "cancel", _("Stop the provider, and account for what came")
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     on_disconnect = models.CharField(max_length=8, choices=OnDisconnect.choices, default=OnDisconnect.DRAIN)
@@ -279,14 +283,14 @@ class Verdict(models.Model):
     """Whether a cached answer was right for another question, or would have been. Without `right`: yet to be judged."""
 
     class Kind(models.TextChoices):
-        HIT = "hit", "It was served"
-        NEAR_MISS = "near_miss", "It was similar, and not served"
-        SHADOW = "shadow", "It would have been served"
+        HIT = "hit", _("It was served")
+        NEAR_MISS = "near_miss", _("It was similar, and not served")
+        SHADOW = "shadow", _("It would have been served")
 
     class Source(models.TextChoices):
-        NOBODY = "", "Nobody yet"
-        MODEL = "model", "The tenant's judging model"
-        PERSON = "person", "A person"
+        NOBODY = "", _("Nobody yet")
+        MODEL = "model", _("The tenant's judging model")
+        PERSON = "person", _("A person")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     at = models.DateTimeField(default=timezone.now)
@@ -295,6 +299,8 @@ class Verdict(models.Model):
     # One in how many was taken: a sampled hit stands for all of its like.
     weight = models.FloatField(default=1.0)
     entry_id = models.UUIDField()
+    # A digest of who asked, as an entry has it.
+    end_user = models.CharField(max_length=32, blank=True, default="", db_default="")
     question = models.TextField()
     prompt = models.TextField(help_text="The question that the cached answer was given to.")
     cached_answer = models.TextField()

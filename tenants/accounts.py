@@ -5,8 +5,10 @@ Sign-up with a password is tenants.views; the words and the limits are in the se
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import logging
-import smtplib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -15,8 +17,12 @@ from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.sites.shortcuts import get_current_site
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -25,13 +31,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tenants import addresses, registration, secretbox
+from tenants import account_trail, addresses, keyspace, pace, post, registration, secretbox
+from tenants.handover import Away, hand_over
 from tenants.models import User
 
 logger = logging.getLogger(__name__)
 
 # For who comes from nowhere, as test clients do: limits and sessions need an address.
 NOWHERE = "0.0.0.0"
+NOTE_WRONG_PASSWORDS = "tenants.tasks.note_wrong_passwords"
 
 
 def mail_is_logged() -> bool:
@@ -48,6 +56,17 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_client_ip(self, request: HttpRequest) -> str:
         return addresses.client_address(request) or NOWHERE
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Many wrong passwords are told to the workspaces of who has the address."""
+        address = str(credentials.get("email", ""))
+        key = keyspace.wrong_passwords(hashlib.sha256(address.lower().encode()).hexdigest())
+        limit = account_trail.WRONG_PASSWORDS - 1
+        if pace.wait_s(key, limit, window_s=account_trail.WITHIN_S) is not None:
+            try:
+                hand_over(NOTE_WRONG_PASSWORDS, address, addresses.client_address(request))
+            except Away as error:
+                logger.error("that logins of an account fail is told to nobody: %s", error)
+
     def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:
         """At our own address, whatever a Host header says."""
         return settings.PUBLIC_URL + reverse("account_confirm_email", args=[emailconfirmation.key])
@@ -60,14 +79,33 @@ class AccountAdapter(DefaultAccountAdapter):
         """Only what was to come in place of the present one."""
         return bool(email_address.email != email_address.user.email and super().can_delete_email(email_address))
 
+    def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
+        """To nobody where there is no account (tenants.forms): it takes the same time."""
+        super().send_password_reset_mail(user, email if user.pk else "", context)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """A mail server that is away keeps nobody from signing up; who is logged in is told."""
+        """Written here, sent by a worker once what it tells of is committed."""
+        known = {"request": self.request, "email": email, "current_site": get_current_site(self.request)}
+        letter = self.render_mail(template_prefix, email, {**known, "public_url": settings.PUBLIC_URL, **context})
+        transaction.on_commit(functools.partial(self._post, template_prefix, letter))
+
+    def _post(self, template_prefix: str, letter: EmailMultiAlternatives) -> None:
+        """With neither queue nor mail server nobody is kept from signing up; who is logged in is told."""
         try:
-            super().send_mail(template_prefix, email, {**context, "public_url": settings.PUBLIC_URL})
-        except (OSError, smtplib.SMTPException) as error:
+            post.post(letter)
+        except post.NOT_SENT as error:
             logger.error("a mail (%s) could not be sent: %s", template_prefix, error)
             if self.request is not None and self.request.user.is_authenticated:
                 messages.error(self.request, gettext("A mail to you could not be sent. Try again later."))
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):
+    def end_sessions(self, sessions: Sequence[UserSession]) -> None:
+        super().end_sessions(sessions)
+        if sessions:
+            account_trail.record(
+                "account.sessions_ended", sessions[0].user, self.request, after={"sessions": len(sessions)}
+            )
 
 
 class SecretsAdapter(DefaultMFAAdapter):
@@ -85,7 +123,9 @@ class ProviderAdapter(DefaultSocialAccountAdapter):
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> User:
         user: User = super().populate_user(request, sociallogin, data)
-        user.name = (data.get("name") or "")[: User._meta.get_field("name").max_length]
+        # As our own forms have names: in one line, and nothing in it turns the text around.
+        printable = "".join(each for each in str(data.get("name") or "") if each.isprintable()).strip()
+        user.name = printable[: User._meta.get_field("name").max_length]
         return user
 
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:

@@ -6,6 +6,7 @@ import ipaddress
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from tenants import keyspace, pace
 
@@ -14,7 +15,7 @@ WINDOW_S = 3600
 
 class TooManyRegistrations(Exception):
     def __init__(self, retry_after_s: int) -> None:
-        super().__init__("Too many workspaces were registered from this address. Try again later.")
+        super().__init__(_("Too many workspaces were registered from this address. Try again later."))
         self.retry_after_s = retry_after_s
 
 
@@ -43,6 +44,6 @@ def count_registration(address: str | None) -> None:
     if not limit or address is None or ipaddress.ip_address(address).is_loopback:
         return
     key = keyspace.registrations(neighbourhood(address))
-    retry_after_s = pace.wait_s(key, limit, "Workspaces are registered", window_s=WINDOW_S)
+    retry_after_s = pace.wait_s(key, limit, window_s=WINDOW_S)
     if retry_after_s is not None:
         raise TooManyRegistrations(retry_after_s)

@@ -19,10 +19,11 @@ from django.db.models import F, Func, QuerySet, Value
 from django.utils import timezone
 from psycopg import sql
 
-from tenants import audit, keyspace
+from tenants import audit, keyspace, members
 from tenants.audit import By
 from tenants.db import find_keys, open_redis
 from tenants.models import ApiKey, AuditEvent, Invitation, Membership, Tenant, User
+from tenants.roles import Action
 from tenants.signals import tenant_ending
 
 
@@ -35,28 +36,38 @@ REDIS_BATCH = 500
 SOMEBODY = "deleted user"
 
 
-def delete(tenant: Tenant, **by: Unpack[By]) -> None:
-    """Raises OperationalError, RedisError; what has been done by then stays done."""
-    _close(tenant, by)
+def delete(tenant: Tenant, *, owner: User | None = None, **by: Unpack[By]) -> None:
+    """Raises OperationalError, RedisError; what has been done by then stays done. `owner`: only while they are one;
+    raises Refused.
+    """
+    _close(tenant, by, owner)
     _drop_schema(tenant)
     _forget_redis(tenant)
     _finish(tenant, by)
 
 
-def end(tenant: Tenant, **by: Unpack[By]) -> None:
-    """As its owner wants it: what others would go on charging for ends first. Raises StillBound, and as `delete`."""
+def end(tenant: Tenant, owner: User, *, ip: str | None) -> None:
+    """As its owner wants it: what others would go on charging for ends first. Raises StillBound, Refused for who is no
+    owner any more, and as `delete`.
+    """
+    by: By = {"actor": owner, "ip": ip}
+    # Before the charging ends, and, as that takes seconds, once more when there is no way back.
+    with members.changing(tenant):
+        members.check_reach(owner, tenant, Action.OWNERSHIP)
     tenant_ending.send(Tenant, tenant=tenant, by=by)
-    delete(tenant, **by)
+    delete(tenant, owner=owner, **by)
 
 
 def is_finished(tenant: Tenant) -> bool:
     return tenant.status == Tenant.Status.DELETED and not tenant.email
 
 
-def _close(tenant: Tenant, by: By) -> None:
-    """Nobody gets in any more, and nobody's name is kept."""
+def _close(tenant: Tenant, by: By, owner: User | None) -> None:
+    """Nobody gets in any more, and nobody's name is kept. Raises Refused unless that one still is an owner."""
     with transaction.atomic(), audit.forgetting():
         current = Tenant.everyone.select_for_update().get(pk=tenant.pk)
+        if owner is not None:
+            members.check_reach(owner, current, Action.OWNERSHIP)
         if current.status != Tenant.Status.DELETED:
             current.status = Tenant.Status.DELETED
             current.save(update_fields=["status"])
@@ -81,6 +92,9 @@ def _forget_people(leaving: QuerySet[User]) -> None:
             of_account.objects.filter(user=user).delete()
         AuditEvent.objects.filter(actor=user).update(actor_label=SOMEBODY, ip_address=None)
         AuditEvent.objects.filter(target=user.email).update(target=SOMEBODY)
+        # Former addresses.
+        acts = AuditEvent.objects.filter(actor=user, action__startswith="account.")
+        acts.update(target=SOMEBODY, before=None, after=None)
         user.email, user.name, user.is_active = f"deleted-{user.pk}@deleted.invalid", "", False
         user.set_unusable_password()
         user.save(update_fields=["email", "name", "is_active", "password"])

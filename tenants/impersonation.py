@@ -15,6 +15,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from tenants import addresses, audit, roles, support
 from tenants.audit import By
@@ -45,14 +46,14 @@ def start(request: HttpRequest, tenant: Tenant, reason: str) -> Looking:
     """Ends what was looked at before. Raises Refused."""
     operator, reason = cast(User, request.user), reason.strip()
     if not reason or len(reason) > REASON_LENGTH or not reason.isprintable():
-        raise Refused(f"Give a reason, of {REASON_LENGTH} printable characters at most.")
+        raise Refused(gettext("Give a reason, of %(most)s printable characters at most.") % {"most": REASON_LENGTH})
     if Membership.objects.filter(user=operator, tenant=tenant).exists():
-        raise Refused("You are a member of this workspace: open it as such.")
+        raise Refused(gettext("You are a member of this workspace: open it as such."))
     end(request, "another workspace")
     looking = Looking(operator.pk, tenant.pk, tenant.slug, tenant.name, reason, timezone.now() + LASTS)
     after = {"reason": reason, "until": looking.until.isoformat(timespec="seconds")}
     with transaction.atomic():
-        audit.record("support.entered", tenant=tenant, target=tenant.slug, after=after, **_by(request))
+        audit.record("support.entered", tenant=tenant, target=tenant.slug, after=after, **audit.by_of(request))
         request.session[_KEY] = {**looking._asdict(), "until": looking.until.isoformat()}
     return looking
 
@@ -115,7 +116,3 @@ def is_refused(request: HttpRequest, membership: Membership) -> bool:
 def end_at_logout(request: HttpRequest | None, **_: Any) -> None:
     if request is not None and hasattr(request, "session"):
         end(request, "logging out")
-
-
-def _by(request: HttpRequest) -> By:
-    return {"actor": cast(User, request.user), "ip": addresses.client_address(request)}

@@ -8,20 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from celery import current_app
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tenants import audit, keyspace, members, pace, roles
+from tenants.handover import Away, hand_over
 from tenants.members import Refused, changing, check_reach, reaches
 from tenants.models import Invitation, Membership, Tenant, User
 from tenants.roles import Action
+
+logger = logging.getLogger(__name__)
 
 LIFE = dt.timedelta(days=7)
 # Of letters a workspace has sent in an hour: its name is in them, and anybody may be written to.
@@ -60,7 +63,7 @@ def invite(acting: User, tenant: Tenant, email: str, role: str, *, ip: str | Non
         open_ones = Invitation.objects.filter(tenant=tenant, expires_at__gt=timezone.now())
         if open_ones.filter(email=email).exists():
             raise Refused(_("%(email)s is invited already. You can send it again below.") % {"email": email})
-        _check_room(tenant, also=open_ones.count())
+        members.check_room(tenant, also=open_ones.count())
         _count_sent(tenant)
         Invitation.objects.filter(tenant=tenant, email=email).delete()
         invitation = Invitation.objects.create(
@@ -152,7 +155,7 @@ def accept(user: User, invitation: Invitation, *, ip: str | None) -> Membership:
             raise Refused(_("This invitation is for another address."))
         member = Membership.objects.filter(tenant=current.tenant, user=user).first()
         if member is None:
-            _check_room(current.tenant)
+            members.check_room(current.tenant)
             member = Membership.objects.create(tenant=current.tenant, user=user, role=current.role)
             after = {"role": member.role, "invited_by": str(current.invited_by)}
             audit.record("member.added", tenant=current.tenant, target=user.email, after=after, actor=user, ip=ip)
@@ -186,13 +189,8 @@ def _current(invitation: Invitation) -> Invitation:
     return found
 
 
-def _check_room(tenant: Tenant, also: int = 0) -> None:
-    if Membership.objects.filter(tenant=tenant).count() + also >= members.MAX_MEMBERS:
-        raise Refused(_("A workspace has %(most)d members at most.") % {"most": members.MAX_MEMBERS})
-
-
 def _count_sent(tenant: Tenant) -> None:
-    wait_s = pace.wait_s(keyspace.invitations(tenant.pk), MAX_SENT, "Invitations are sent", window_s=WINDOW_S)
+    wait_s = pace.wait_s(keyspace.invitations(tenant.pk), MAX_SENT, window_s=WINDOW_S)
     if wait_s is not None:
         raise Refused(
             _("A workspace sends %(most)d invitations an hour at most. Try again in %(minutes)d minutes.")
@@ -201,9 +199,15 @@ def _count_sent(tenant: Tenant) -> None:
 
 
 def _send_later(invitation: Invitation) -> None:
-    # Where the queue is away it stays unsent, which the page shows, beside the button that sends it again.
-    send = functools.partial(current_app.send_task, SEND, [invitation.pk], retry=False)
-    transaction.on_commit(send, robust=True)
+    transaction.on_commit(functools.partial(_send, invitation.pk))
+
+
+def _send(invitation_id: int) -> None:
+    try:
+        hand_over(SEND, invitation_id)
+    except Away as error:
+        # It stays unsent, which the page shows, beside the button that sends it again.
+        logger.error("the queue is away, and invitation %d waits: %s", invitation_id, error)
 
 
 def _digest(token: str) -> bytes:

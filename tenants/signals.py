@@ -12,6 +12,9 @@ from tenants.models import ApiKey, Tenant
 
 # Sent with `tenant`, within the transaction that creates it.
 tenant_created = Signal()
+# Sent with `tenant` and `before`, within the transaction that gives it another name or another address for letters; of
+# these two `before` has the one that changed, or both.
+tenant_changed = Signal()
 # Sent with `tenant` and `by`, before an owner's workspace is deleted and not in a transaction. A receiver that raises
 # `tenants.deletion.StillBound` keeps it.
 tenant_ending = Signal()

@@ -35,8 +35,7 @@ def _set(tenant: Tenant, until: dt.datetime | None, action: str, by: By) -> None
         before = _told(current.support_access_until)
         current.support_access_until = tenant.support_access_until = until
         current.save(update_fields=["support_access_until"])
-        if before != _told(until):
-            audit.record(action, tenant=current, target=current.slug, before=before, after=_told(until), **by)
+        audit.record_change(action, tenant=current, target=current.slug, before=before, after=_told(until), **by)
 
 
 def _told(until: dt.datetime | None) -> dict[str, str] | None:

@@ -19,6 +19,7 @@ COLUMNS = ("at", "actor", "action", "target", "ip_address", "before", "after")
 # What begins the names of its actions.
 AREAS: dict[str, tuple[Promise, tuple[str, ...]]] = {
     "team": (_("Team"), ("member.", "invitation.")),
+    "accounts": (_("People's accounts"), ("account.",)),
     "keys": (_("Keys"), ("key.",)),
     "routing": (_("Routing"), ("provider.", "route.", "call_settings.")),
     "cache": (_("Cache"), ("cache",)),

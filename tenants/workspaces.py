@@ -1,9 +1,9 @@
-"""A workspace's name and address for letters, and another workspace for somebody who has one."""
+"""A workspace's name, address for letters and retention, and another workspace for somebody who has one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Unpack
+from typing import Any, Unpack
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -12,6 +12,7 @@ from tenants import apikeys, audit, registration
 from tenants.apikeys import Issued
 from tenants.audit import By
 from tenants.models import Membership, Role, Tenant, User
+from tenants.signals import tenant_changed
 
 # Each has the Free plan's allowance.
 MAX_OWNED = 20
@@ -21,19 +22,18 @@ class TooMany(ValueError):
     """One person owns as many as they may."""
 
 
-def change(tenant: Tenant, values: Mapping[str, str], **by: Unpack[By]) -> None:
-    """`values`: name and email, or one of them. What changes nothing leaves no audit row."""
+def change(tenant: Tenant, values: Mapping[str, Any], **by: Unpack[By]) -> None:
+    """`values`: some of name, email and retention_days. What changes nothing leaves no audit row."""
     with transaction.atomic():
         current = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-        before = {name: getattr(current, name) for name, value in values.items() if getattr(current, name) != value}
+        before, after = audit.set_differing(current, values)
         if not before:
             return
-        after = {name: values[name] for name in before}
-        for name, value in after.items():
-            setattr(current, name, value)
-            setattr(tenant, name, value)
-        current.save(update_fields=list(after))
+        for name in after:
+            setattr(tenant, name, after[name])
         audit.record("tenant.changed", tenant=current, target=current.slug, before=before, after=after, **by)
+        if told := {name: before[name] for name in ("name", "email") if name in before}:
+            tenant_changed.send(Tenant, tenant=current, before=told)
 
 
 def add(owner: User, name: str, *, ip: str | None) -> tuple[Tenant, Issued]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext as _
+
 from billing.models import FREE, Plan
 from billing.stripe.client import Object, ask, v1
 from billing.stripe.errors import NotSynced, UnknownPlan
@@ -102,7 +104,9 @@ def sold_plan(code: str) -> Plan:
     plan = Plan.objects.filter(code=code, is_public=True).first()
     if plan is None or not plan.is_sold:
         sold = ", ".join(each.code for each in Plan.objects.filter(is_public=True) if each.is_sold)
-        raise UnknownPlan(f"There is no plan “{code[:40]}” to buy. There are: {sold}.")
+        raise UnknownPlan(
+            _("There is no plan “%(code)s” to buy. There are: %(sold)s.") % {"code": code[:40], "sold": sold}
+        )
     return plan
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple, Unpack, get_args
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from billing import signals, subscriptions
 from billing.models import FREE, Plan, Subscription
@@ -23,6 +24,7 @@ from billing.stripe.reading import PAYING
 from tenants import audit
 from tenants.audit import By
 from tenants.models import Tenant
+from tenants.writing import day
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +61,11 @@ def change(tenant: Tenant, plan_code: str, when: When = "now", **by: Unpack[By])
     with _changing(tenant, "subscription.changed", {"to": plan_code, "when": when}, by) as (subscription, raw):
         if raw["status"] not in {"active", "trialing"}:
             raise Conflict(
-                "payment_due", "A payment is due. Settle it in the customer portal first, then change the plan."
+                "payment_due", _("A payment is due. Settle it in the customer portal first, then change the plan.")
             )
         changing = subscription.pending_plan or subscription.cancel_at
         if subscription.plan_id == plan.code and not changing:
-            raise Conflict("already_on_plan", f"This workspace is on {plan.name} already.")
+            raise Conflict("already_on_plan", _("This workspace is on %(plan)s already.") % {"plan": plan.name})
         with _released(raw):
             if subscription.plan_id == plan.code:
                 _stay(raw)
@@ -100,7 +102,7 @@ def resume(tenant: Tenant, **by: Unpack[By]) -> Subscription:
             with _released(raw):
                 _stay(raw)
         else:
-            raise Conflict("nothing_to_resume", "No cancellation and no change of plan is waiting.")
+            raise Conflict("nothing_to_resume", _("No cancellation and no change of plan is waiting."))
     return subscription
 
 
@@ -114,7 +116,7 @@ def preview(tenant: Tenant, plan_code: str, when: When = "now") -> Preview:
     if plan is None:
         return _preview_end(subscription, raw, when)
     price = plan.price_usd
-    lines = [Line(f"{plan.name}, monthly", price)]
+    lines = [Line(_("%(plan)s, monthly") % {"plan": plan.name}, price)]
     if raw is None or subscription.status not in PAYING:
         trial = plan.trial_days and subscription.trial_used_at is None
         return Preview(plan.code, None, Decimal(0) if trial else price, lines, price)
@@ -122,8 +124,9 @@ def preview(tenant: Tenant, plan_code: str, when: When = "now") -> Preview:
         return Preview(plan.code, subscription.period_end, Decimal(0), lines, price)
     ends_trial = _ends_trial(plan, raw)
     if subscription.status == Status.TRIALING and not ends_trial:
-        until = f"The trial goes on until {subscription.trial_end:%-d %B %Y}"
-        return Preview(plan.code, state.database_now(), Decimal(0), [Line(until, Decimal(0))], price)
+        until = "" if subscription.trial_end is None else day(subscription.trial_end)
+        lines = [Line(_("The trial goes on until %(day)s") % {"day": until}, Decimal(0))]
+        return Preview(plan.code, state.database_now(), Decimal(0), lines, price)
     details = {name: value for name, value in _now(subscription, plan, raw).items() if name in _PREVIEWED}
     # As if it were charged at once, also when it is a credit.
     details["proration_behavior"] = "always_invoice"
@@ -139,9 +142,9 @@ def _preview_end(subscription: Subscription, raw: Object | None, when: When) -> 
         raise _not_subscribed()
     nothing = Decimal(0)
     if when == "period_end":
-        stays = Line(f"{subscription.plan.name} stays until then", nothing)
+        stays = Line(_("%(plan)s stays until then") % {"plan": subscription.plan.name}, nothing)
         return Preview(FREE, subscription.cancel_at or subscription.period_end, nothing, [stays], nothing)
-    due, lines = nothing, [Line("Nothing is paid back for the rest of the period", nothing)]
+    due, lines = nothing, [Line(_("Nothing is paid back for the rest of the period"), nothing)]
     if subscription.metered_since is not None:
         due, used = _reckoned(subscription, {"cancel_now": True, "proration_behavior": "none"})
         lines += used
@@ -161,7 +164,7 @@ def _reckoned(subscription: Subscription, details: Object) -> tuple[Decimal, lis
 
 
 def _not_subscribed() -> Conflict:
-    return Conflict("not_subscribed", "This workspace has no subscription. Begin one with POST /api/checkout.")
+    return Conflict("not_subscribed", _("This workspace has no subscription. Begin one with POST /api/checkout."))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Unpack
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from billing import subscriptions
 from billing.models import Plan, Subscription
@@ -56,11 +57,13 @@ def _require_no_subscription(subscription: Subscription, plan: Plan) -> None:
     if not subscription.is_stripes or subscription.status == Subscription.Status.INCOMPLETE:
         return
     if subscription.plan_id == plan.code and subscription.status in PAYING:
-        raise Conflict("already_on_plan", f"This workspace is on {plan.name} already.")
+        raise Conflict("already_on_plan", _("This workspace is on %(plan)s already.") % {"plan": plan.name})
     raise Conflict(
         "already_subscribed",
-        "This workspace pays already. Change its plan with POST /api/billing/change, and settle an open invoice in the"
-        " customer portal (POST /api/billing/portal).",
+        _(
+            "This workspace pays already. Change its plan with POST /api/billing/change, and settle an open invoice in"
+            " the customer portal (POST /api/billing/portal)."
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import stripe
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from billing.stripe import configuration
 from billing.stripe.errors import Declined, KeyRefused, Refused, Unavailable
@@ -50,10 +51,10 @@ def ask(call: Callable[..., Any], *arguments: Any) -> Object:
     try:
         answer = call(*arguments)
     except stripe.CardError as error:
-        raise Declined(error.user_message or "The card was declined.") from error
+        raise Declined(error.user_message or _("The card was declined.")) from error
     except (stripe.AuthenticationError, stripe.PermissionError) as error:
         logger.error("Stripe refuses the key: %s", error)
-        raise KeyRefused(error.user_message or "it is not valid.") from error
+        raise KeyRefused(error.user_message or _("it is not valid.")) from error
     except (stripe.InvalidRequestError, stripe.IdempotencyError) as error:
         logger.error("Stripe refuses %s: %s", getattr(call, "__qualname__", call), error)
         raise Refused(error.user_message or str(error), error.code) from error

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError
+from django.utils.translation import gettext as _
 
 from billing.stripe.errors import NotConfigured
 
@@ -22,13 +23,15 @@ def missing() -> list[Missing]:
         return [
             Missing(
                 "STRIPE_SECRET_KEY",
-                "Set it to the secret key that Stripe shows under Developers > API keys (sk_test_… is for trying),"
-                " and restart.",
+                _(
+                    "Set it to the secret key that Stripe shows under Developers > API keys (sk_test_… is for trying),"
+                    " and restart."
+                ),
             )
         ]
     if not _hears_events():
-        what_to_do = f"Run “manage.py stripe_sync”: Stripe must know {settings.PUBLIC_URL} to tell of payments."
-        return [Missing("the webhook endpoint", what_to_do)]
+        what_to_do = _("Run “manage.py stripe_sync”: Stripe must know %(url)s to tell of payments.")
+        return [Missing(_("the webhook endpoint"), what_to_do % {"url": settings.PUBLIC_URL})]
     return []
 
 
@@ -46,11 +49,12 @@ def require() -> None:
     """Raises NotConfigured."""
     if not configured():
         steps = " ".join(f"{each.setting}: {each.what_to_do}" for each in missing())
-        raise NotConfigured(f"This gateway takes no payments yet. Its operator can change that. {steps}")
+        text = _("This gateway takes no payments yet. Its operator can change that. %(steps)s")
+        raise NotConfigured(text % {"steps": steps})
 
 
 @checks.register("billing", deploy=True)
-def check_endpoint(app_configs: Any = None, **_: Any) -> list[checks.CheckMessage]:
+def check_endpoint(app_configs: Any = None, **options: Any) -> list[checks.CheckMessage]:
     """`manage.py check --deploy` tells of a key without an endpoint."""
     try:
         lacking = missing() if configured() else []

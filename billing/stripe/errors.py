@@ -14,6 +14,8 @@ BillingError            its sentence is for the caller; `status` and `code` are 
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 
 class BillingError(Exception):
     status = 500
@@ -31,7 +33,8 @@ class NotSynced(BillingError):
     code = "stripe_not_synced"
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"Stripe has no {what}. The gateway's operator must run “manage.py stripe_sync”.")
+        text = _("Stripe has no %(what)s. The gateway's operator must run “manage.py stripe_sync”.")
+        super().__init__(text % {"what": what})
 
 
 class KeyRefused(BillingError):
@@ -39,7 +42,7 @@ class KeyRefused(BillingError):
     code = "stripe_key_refused"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"Stripe does not accept this gateway's STRIPE_SECRET_KEY: {why}")
+        super().__init__(_("Stripe does not accept this gateway's STRIPE_SECRET_KEY: %(why)s") % {"why": why})
 
 
 class UnknownCustomer(BillingError):
@@ -48,11 +51,12 @@ class UnknownCustomer(BillingError):
 
     def __init__(self, customer_id: str, key: str) -> None:
         mode = next((mode for mode in ("test", "live") if f"_{mode}_" in key), "unknown")
-        super().__init__(
-            f"Stripe knows no customer {customer_id} by this gateway's STRIPE_SECRET_KEY, whose mode is {mode}. The"
+        text = _(
+            "Stripe knows no customer %(customer)s by this gateway's STRIPE_SECRET_KEY, whose mode is %(mode)s. The"
             " gateway's operator must check that the key is of the account and the mode in which the customer was made,"
             " or let go of the customer in the admin. Nothing was changed."
         )
+        super().__init__(text % {"customer": customer_id, "mode": mode})
 
 
 class Unavailable(BillingError):
@@ -60,7 +64,7 @@ class Unavailable(BillingError):
     code = "stripe_unavailable"
 
     def __init__(self) -> None:
-        super().__init__("Stripe, which handles payments, does not answer. Look at the subscription, and try again.")
+        super().__init__(_("Stripe, which handles payments, does not answer. Look at the subscription, and try again."))
 
 
 class Refused(BillingError):
@@ -68,7 +72,7 @@ class Refused(BillingError):
     code = "stripe_refused"
 
     def __init__(self, why: str, stripe_code: str | None) -> None:
-        super().__init__(f"Stripe refused this: {why}")
+        super().__init__(_("Stripe refused this: %(why)s") % {"why": why})
         self.stripe_code = stripe_code
 
 
@@ -77,7 +81,8 @@ class Declined(BillingError):
     code = "payment_failed"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The payment failed, and nothing was changed: {why} Another card can be given in the portal.")
+        text = _("The payment failed, and nothing was changed: %(why)s Another card can be given in the portal.")
+        super().__init__(text % {"why": why})
 
 
 class UnknownPlan(BillingError):

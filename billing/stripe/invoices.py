@@ -7,17 +7,30 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from billing.models import Subscription
 from billing.stripe import configuration
 from billing.stripe.client import Object, ask, cents, moment, v1
 from billing.stripe.errors import BillingError, Refused
 from tenants.models import Tenant
 
+# By what Stripe calls them.
+STATUSES: dict[str, Promise] = {
+    "draft": gettext_lazy("draft"),
+    "open": gettext_lazy("open"),
+    "paid": gettext_lazy("paid"),
+    "uncollectible": gettext_lazy("uncollectible"),
+    "void": gettext_lazy("void"),
+}
+
 
 class Invoice(NamedTuple):
     id: str
     number: str | None
-    # draft, open, paid, uncollectible or void.
+    # One of STATUSES.
     status: str
     currency: str
     total_usd: Decimal
@@ -28,6 +41,10 @@ class Invoice(NamedTuple):
     period_end: dt.datetime | None
     url: str | None
     pdf_url: str | None
+
+    @property
+    def status_text(self) -> str:
+        return str(STATUSES.get(self.status, self.status))
 
 
 class Page(NamedTuple):
@@ -52,13 +69,13 @@ def latest(tenant: Tenant, *, limit: int = 20, after: str | None = None, retry: 
     asked: Object = {"customer": customer, "limit": limit}
     if after:
         if not re.fullmatch(r"in_\w{1,100}", after, re.ASCII):
-            raise NoSuchInvoice("“after” is the id of an invoice: in_….")
+            raise NoSuchInvoice(_("“after” is the id of an invoice: in_…."))
         asked["starting_after"] = after
     try:
         answer = ask(v1().invoices.list, asked, {} if retry else {"max_network_retries": 0})
     except Refused as error:
         if error.stripe_code == "resource_missing" and after:
-            raise NoSuchInvoice(f"There is no invoice “{after}” here.") from error
+            raise NoSuchInvoice(_("There is no invoice “%(id)s” here.") % {"id": after}) from error
         raise
     return Page([_invoice(each) for each in answer["data"]], answer["has_more"])
 

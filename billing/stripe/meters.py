@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from billing import subscriptions
 from billing.models import MeterReport, Subscription
@@ -93,8 +94,10 @@ def wait_until_counted(tenant: Tenant) -> None:
             if time.monotonic() >= until:
                 raise Conflict(
                     "usage_not_counted",
-                    "Stripe has not counted all of the latest use yet, and would not invoice it. Try again in a minute,"
-                    " or choose the end of the period.",
+                    _(
+                        "Stripe has not counted all of the latest use yet, and would not invoice it. Try again in a"
+                        " minute, or choose the end of the period."
+                    ),
                 )
             time.sleep(LOOK_AGAIN_S)
 

@@ -10,6 +10,7 @@ from django.core import signing
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Length
 from django.utils import timezone
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -151,7 +152,7 @@ def _read_cursor(text: str, order: str) -> tuple[Any, uuid.UUID]:
     except signing.BadSignature:
         ordered_by = None
     if ordered_by != order:
-        raise ValidationError({"cursor": "This is no `next` of a page in this order."})
+        raise ValidationError({"cursor": gettext("This is no `next` of a page in this order.")})
     return (dt.datetime.fromisoformat(place) if isinstance(place, str) else place), uuid.UUID(entry_id)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from celery import current_app
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from kombu.exceptions import OperationalError
 from psycopg import Error, sql
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 # Whoever an app lets tell, could take away what is right.
 PER_MINUTE = 60
+GIVEN = gettext_lazy("Feedback can be given %(times)s times a minute. Try again in %(seconds)s s.")
 TUNE = "gateway.tasks.tune_cache"
 
 # Who says the same again changes nothing; who says otherwise later is believed.
@@ -85,7 +87,7 @@ class CacheFeedbackView(DataPlaneView):
             raise PayloadTooLarge(f"The body may have up to {MAX_BYTES:,} bytes.")
         body = checked(FeedbackBody(data=openai_chat.parse_object(data)))
         limit = keyspace.cache_feedback(asked.principal.tenant_id)
-        await pace.count(asked.gateway.lane, limit, PER_MINUTE, "Feedback can be given")
+        await pace.count(asked.gateway.lane, limit, PER_MINUTE, GIVEN)
         entry = await asked.entry()
         if entry is None:
             return await self._again(asked, body, request_id)

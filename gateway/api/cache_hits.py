@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from psycopg import Error, sql
 from psycopg.rows import dict_row
@@ -79,11 +80,13 @@ async def asked_of(headers: dict[bytes, bytes], text: str) -> Asked:
 
 
 def gone(text: str) -> NotFound:
-    return NotFound(f"There is no cached answer “{text}” here; it may have expired or been replaced.")
+    return NotFound(
+        gettext("There is no cached answer “%(text)s” here; it may have expired or been replaced.") % {"text": text}
+    )
 
 
 def away() -> Unavailable:
-    return Unavailable("The cache cannot be reached right now; try again in a moment.", retry_after_s=2)
+    return Unavailable(gettext("The cache cannot be reached right now; try again in a moment."), retry_after_s=2)
 
 
 class HitSerializer(serializers.Serializer[Any]):
@@ -161,11 +164,13 @@ def _hit(record: dict[str, Any], threshold: float) -> dict[str, Any]:
 def reason(outcome: str, *, stale: bool, coalesced: bool) -> str:
     """Why a request got a cached answer, or would have."""
     if outcome not in HITS:
-        return "It was not served: in shadow mode the semantic tier only looks, and would have given this answer."
+        return gettext(
+            "It was not served: in shadow mode the semantic tier only looks, and would have given this answer."
+        )
     if outcome == HIT_EXACT:
-        said = "The request was the same in all that can change an answer."
+        said = gettext("The request was the same in all that can change an answer.")
     else:
-        said = "The question was similar enough, in the same context, and no guard found a conflict."
+        said = gettext("The question was similar enough, in the same context, and no guard found a conflict.")
     if coalesced:
         said += " It came while an identical request was under way, and shared its answer."
     if stale:

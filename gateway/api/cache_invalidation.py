@@ -14,8 +14,9 @@ from typing import Any
 import redis
 from asgiref.sync import async_to_sync
 from django.core import signing
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -24,7 +25,7 @@ from rest_framework.response import Response
 
 from gateway import runtime
 from gateway.api.cache_entries import EntrySerializer, listing, shown
-from gateway.cache import exact, meaning, removal
+from gateway.cache import exact, meaning, removal, samples
 from gateway.cache.embedding.base import EmbeddingError, TextRefused
 from gateway.cache.fingerprint import end_user_digest
 from gateway.cache.holding import id_of
@@ -37,6 +38,7 @@ from tenants.db import schema_of
 from tenants.management_views import ManagementView, Unavailable, read
 from tenants.models import Tenant
 from tenants.roles import Action
+from tenants.writing import number
 
 SAMPLES = 20
 TOKEN_S = 600
@@ -71,16 +73,19 @@ class InvalidationBody(Body):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         which = [name for name in WHICH if name in attrs]
         if len(which) != 1:
-            raise ValidationError(f"Send exactly one of {', '.join(WHICH)}; there is {' and '.join(which) or 'none'}.")
+            raise ValidationError(
+                gettext("Send exactly one of %(known)s; there is %(sent)s.")
+                % {"known": ", ".join(WHICH), "sent": " and ".join(which) or "none"}
+            )
         if attrs.get("all") is False:
-            raise ValidationError({"all": "It can only be true."})
+            raise ValidationError({"all": gettext("It can only be true.")})
         if "token" in attrs and "meaning" not in attrs:
-            raise ValidationError({"token": "Only what goes by meaning has one."})
+            raise ValidationError({"token": gettext("Only what goes by meaning has one.")})
         by_meaning = "meaning" in attrs
         attrs.setdefault("preview", by_meaning and "token" not in attrs)
         if by_meaning and not attrs["preview"] and "token" not in attrs:
             raise ValidationError(
-                {"token": "By meaning, ask for a preview first, and send its token with the same meaning."}
+                {"token": gettext("By meaning, ask for a preview first, and send its token with the same meaning.")}
             )
         return attrs
 
@@ -97,6 +102,9 @@ class InvalidationSerializer(serializers.Serializer[Any]):
     preview = serializers.BooleanField()
     count = serializers.IntegerField(help_text="How many go, or went.")
     kept_pinned = serializers.IntegerField(help_text="Pinned ones that stay, because `pinned` was not sent.")
+    emptied_samples = serializers.IntegerField(
+        help_text="Samples for review that lose, or lost, their questions and answers."
+    )
     samples = SampleSerializer(many=True, help_text=f"Of a preview, up to {SAMPLES}.")
     token = serializers.CharField(allow_null=True, help_text=f"Of a preview by meaning: good for {TOKEN_S // 60} min.")
 
@@ -108,7 +116,9 @@ class InvalidationView(ManagementView):
 
     @extend_schema(operation_id="invalidate_cache", request=InvalidationBody, responses=InvalidationSerializer)
     def post(self, request: Request) -> Response:
-        """Answers under way are kept when they come, and repeated Idempotency-Keys get the answer they had."""
+        """Answers under way are kept when they come, and repeated Idempotency-Keys get the answer they had. Samples
+        for the review queue lose the questions and answers that are meant, too; their verdicts stay as figures.
+        """
         body = read(InvalidationBody(data=request.data))
         return Response(invalidate(self.key.tenant, body, self.by()))
 
@@ -128,6 +138,8 @@ def invalidate(tenant: Tenant, body: dict[str, Any], by: By) -> dict[str, Any]:
         going = matching if body["pinned"] else matching.filter(pinned=False)
         kept_pinned = 0 if body["pinned"] else matching.filter(pinned=True).count()
         answer = {"object": "cache.invalidation", "preview": body["preview"], "kept_pinned": kept_pinned}
+        sampled = samples.of_entries(going.values_list("pk", flat=True)) | _samples_of(body)
+        answer["emptied_samples"] = samples.with_texts(sampled).count()
         if body["preview"]:
             answer |= {"count": going.count(), "samples": _samples(going, found), "token": None}
             if found is not None:
@@ -145,15 +157,37 @@ def _remove(tenant: Tenant, body: dict[str, Any], going: QuerySet[CacheEntry], b
             exact.forget_all(tenant.pk, pinned=body["pinned"])
         for gone in removal.remove(tenant, going):
             count += gone
+        samples.forget(_samples_of(body))
     except redis.RedisError as error:
-        raise Unavailable(f"The cache cannot be reached right now; {count:,} are gone. Try again.") from error
+        raise Unavailable(
+            gettext("The cache cannot be reached right now; %(count)s are gone. Try again.") % {"count": number(count)}
+        ) from error
     finally:
         which = next(name for name in WHICH if name in body)
-        # An end user's name is not written down.
-        value = end_user_digest(body[which]) if which == "end_user" else body[which]
-        after = {which: value, "pinned": body["pinned"], "count": count}
+        after = {**_written(which, body[which]), "pinned": body["pinned"], "count": count}
         audit.record("cache.invalidated", tenant=tenant, target=which, after=after, **by)
     return count
+
+
+def _samples_of(body: dict[str, Any]) -> Q:
+    """Samples that are meant as well, where that shows without their entries: those may be gone for long."""
+    if "all" in body:
+        return samples.of_all()
+    if "end_user" in body:
+        return Q(end_user=end_user_digest(body["end_user"]))
+    if "entry" in body:
+        entry_id = id_of(body["entry"])
+        return samples.of_entries([entry_id] if entry_id else [])
+    if "older_than_s" in body:
+        return Q(at__lt=timezone.now() - dt.timedelta(seconds=body["older_than_s"]))
+    return samples.that_say(body["text"]) if "text" in body else samples.of_entries([])
+
+
+def _written(which: str, value: Any) -> dict[str, Any]:
+    """For a log from which nothing is ever deleted: neither an end user's name nor what somebody asks."""
+    if which in ("text", "meaning"):
+        return {f"{which}_length": len(value)}
+    return {which: end_user_digest(value) if which == "end_user" else value}
 
 
 def _by_meaning(tenant: Tenant, body: dict[str, Any]) -> dict[uuid.UUID, float | None]:
@@ -161,8 +195,11 @@ def _by_meaning(tenant: Tenant, body: dict[str, Any]) -> dict[uuid.UUID, float |
     if len(found) > meaning.MOST:
         raise ValidationError(
             {
-                "meaning": f"More than {meaning.MOST:,} entries are about this. Say it more narrowly, send a higher"
-                " `similarity`, or invalidate by tag or namespace."
+                "meaning": gettext(
+                    "More than %(most)s entries are about this. Say it more narrowly, send a higher"
+                    " `similarity`, or invalidate by tag or namespace."
+                )
+                % {"most": number(meaning.MOST)}
             }
         )
     return found
@@ -173,9 +210,13 @@ def near(tenant: Tenant, phrase: str, similarity: float) -> dict[uuid.UUID, floa
     try:
         heard = async_to_sync(_phrase)(phrase)
     except TextRefused as error:
-        raise ValidationError({"meaning": f"The embedding model cannot read this: {error}"}) from error
+        raise ValidationError(
+            {"meaning": gettext("The embedding model cannot read this: %(why)s") % {"why": error}}
+        ) from error
     except EmbeddingError as error:
-        raise Unavailable(f"Meanings cannot be compared right now, try again: {error}") from error
+        raise Unavailable(
+            gettext("Meanings cannot be compared right now, try again: %(why)s") % {"why": error}
+        ) from error
     with schema_of(tenant):
         return dict(meaning.find(tenant.schema_name, heard, similarity))
 
@@ -190,11 +231,16 @@ def _read_token(tenant: Tenant, body: dict[str, Any]) -> list[uuid.UUID]:
     try:
         tenant_id, phrase, packed = signing.loads(body["token"], salt=_TOKEN_SALT, max_age=TOKEN_S)
     except signing.SignatureExpired:
-        raise ValidationError({"token": f"It was good for {TOKEN_S // 60} minutes. Ask for a preview again."}) from None
+        raise ValidationError(
+            {
+                "token": gettext("It was good for %(minutes)s minutes. Ask for a preview again.")
+                % {"minutes": TOKEN_S // 60}
+            }
+        ) from None
     except signing.BadSignature:
-        raise ValidationError({"token": "It is no token of a preview."}) from None
+        raise ValidationError({"token": gettext("It is no token of a preview.")}) from None
     if (tenant_id, phrase) != (tenant.pk, body["meaning"]):
-        raise ValidationError({"token": "It belongs to a preview of another meaning."})
+        raise ValidationError({"token": gettext("It belongs to a preview of another meaning.")})
     ids = base64.b64decode(packed)
     return [uuid.UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -123,8 +124,9 @@ def reset(tenant: Tenant, by: By) -> None:
         before = _told(standing(tenant))
         tuning.forget(tenant)
         after = _told(standing(tenant))
-        if before != after:
-            audit.record("cache_policy.reset", tenant=tenant, target="semantic tier", before=before, after=after, **by)
+        audit.record_change(
+            "cache_policy.reset", tenant=tenant, target="semantic tier", before=before, after=after, **by
+        )
 
 
 def _told(policy: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +150,7 @@ def standing(tenant: Tenant) -> dict[str, Any]:
     return {
         "threshold": {"own": row.threshold, "now": holds["threshold"], "learned": holds["threshold"] != row.threshold},
         "semantic": holds["semantic"],
-        "reason": state.reason if row.semantic else "The workspace has switched the semantic tier off.",
+        "reason": state.reason if row.semantic else gettext("The workspace has switched the semantic tier off."),
         "budget": row.wrong_budget,
         "verdicts": _verdicts(state.since),
         "wrong_rate": {name: known["now"][field] for name, field in _RATE},

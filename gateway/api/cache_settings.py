@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -42,12 +43,16 @@ class RuleBody(Body):
         """In the form in which questions are read."""
         *first, last = words = value.lower().split()
         if len(words) > MAX_WORDS:
-            raise serializers.ValidationError(f"Up to {MAX_WORDS} words.")
+            raise serializers.ValidationError(gettext("Up to %(most)s words.") % {"most": MAX_WORDS})
         for word in words:
             if not (_LAST_WORD if word is last else OWN_WORD).fullmatch(word):
                 raise serializers.ValidationError(
-                    f"“{word}” is no word here: letters and digits only, and a * at the end of the last word at most."
-                    " What stands between letters parts two words: what's is “what s”."
+                    gettext(
+                        "“%(word)s” is no word here: letters and digits only, and a * at the end of the"
+                        " last word at most. What stands between letters parts two words: what's is"
+                        " “what s”."
+                    )
+                    % {"word": word}
                 )
         return " ".join((*first, last))
 
@@ -128,16 +133,9 @@ def change(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
     with changing(tenant):
         if values.get("judge_model"):
             _check_judge(tenant, values["judge_model"])
-        row = row_of_settings()
-        before = shown(row)
-        for name, value in values.items():
-            setattr(row, name, value)
-        row.save()
-        after = shown(row)
-        if before != after:
-            audit.record(
-                "cache_settings.changed", tenant=tenant, target="cache settings", before=before, after=after, **by
-            )
+        after: dict[str, Any] = audit.change(
+            "cache_settings.changed", row_of_settings(), values, shown, tenant=tenant, target="cache settings", **by
+        )
     return after
 
 

@@ -48,16 +48,9 @@ class CallSettingsView(ManagementView):
 def change(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
     """What holds then; `values` as CallSettingsBody has checked them. Raises Conflict."""
     with changing(tenant):
-        row = row_of_settings()
-        before = shown(row)
-        for name, value in values.items():
-            setattr(row, name, value)
-        row.save()
-        after = shown(row)
-        if before != after:
-            audit.record(
-                "call_settings.changed", tenant=tenant, target="call settings", before=before, after=after, **by
-            )
+        after: dict[str, Any] = audit.change(
+            "call_settings.changed", row_of_settings(), values, shown, tenant=tenant, target="call settings", **by
+        )
     return after
 
 

@@ -6,6 +6,7 @@ import urllib.parse
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -94,12 +95,14 @@ class ProviderBody(Body):
         vendor = VENDORS.get(kind)
         own = vendor.base_url if vendor else ""
         if vendor and not base_url and (not own or _is_here(own)):
-            raise serializers.ValidationError({"base_url": f"A provider of kind {kind} needs one."})
+            raise serializers.ValidationError(
+                {"base_url": gettext("A provider of kind %(kind)s needs one.") % {"kind": kind}}
+            )
         moved = known is not None and (kind, base_url) != (known.kind, known.base_url)
         if moved and known is not None and known.credential and "api_key" not in attrs:
             # Else whoever may change an address could have the key sent to them.
             raise serializers.ValidationError(
-                {"api_key": "Send it again: a key is not taken along to another kind or address."}
+                {"api_key": gettext("Send it again: a key is not taken along to another kind or address.")}
             )
         return attrs
 
@@ -109,19 +112,25 @@ def _check_url(url: str) -> None:
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise serializers.ValidationError("This is not a URL.") from None
+        raise serializers.ValidationError(gettext("This is not a URL.")) from None
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url or "\\" in url:
-        raise serializers.ValidationError("It must be a URL such as https://api.example.com/v1.")
+        raise serializers.ValidationError(gettext("It must be a URL such as https://api.example.com/v1."))
     if "@" in parts.netloc:
-        raise serializers.ValidationError("It must hold no user or password; send the key as `api_key`.")
+        raise serializers.ValidationError(gettext("It must hold no user or password; send the key as `api_key`."))
     if "?" in url or "#" in url:
-        raise serializers.ValidationError("It must have neither a query nor a fragment.")
+        raise serializers.ValidationError(gettext("It must have neither a query nor a fragment."))
     if settings.PRIVATE_PROVIDERS:
         return
     try:
         check_literal(url)
     except PrivateAddress as error:
-        raise serializers.ValidationError(f"{error}; providers are called at public addresses only.") from None
+        raise serializers.ValidationError(
+            gettext("%(why)s; providers are called at public addresses only.") % {"why": error}
+        ) from None
+    if parts.scheme != "https":
+        raise serializers.ValidationError(
+            gettext("It must begin with https: else whoever is on the way reads the key and what is asked.")
+        )
 
 
 def _is_here(url: str) -> bool:
@@ -183,7 +192,9 @@ def create(tenant: Tenant, sent: Any, by: By) -> dict[str, Any]:
     with changing(tenant):
         _check_name(values["name"])
         if Provider.objects.count() >= MAX_PROVIDERS:
-            raise Conflict(f"A workspace has {MAX_PROVIDERS} providers at most.", "limit_reached")
+            raise Conflict(
+                gettext("A workspace has %(most)s providers at most.") % {"most": MAX_PROVIDERS}, "limit_reached"
+            )
         provider = Provider()
         _apply(provider, values)
         after = shown(provider)
@@ -202,8 +213,7 @@ def change(tenant: Tenant, name: str, sent: Any, by: By) -> dict[str, Any]:
         _apply(provider, values)
         after = shown(provider)
         told = {**after, "api_key_replaced": True} if "api_key" in values else after
-        if before != told:
-            audit.record("provider.changed", tenant=tenant, target=name, before=before, after=told, **by)
+        audit.record_change("provider.changed", tenant=tenant, target=name, before=before, after=told, **by)
     return after
 
 
@@ -212,7 +222,11 @@ def delete(tenant: Tenant, name: str, by: By) -> None:
     with changing(tenant):
         provider = _find(name)
         if routes := sorted(set(provider.targets.values_list("route__model", flat=True)))[:5]:
-            raise Conflict(f"Routes lead to “{name}”: {', '.join(routes)}. Change those first.", "in_use")
+            raise Conflict(
+                gettext("Routes lead to “%(name)s”: %(routes)s. Change those first.")
+                % {"name": name, "routes": ", ".join(routes)},
+                "in_use",
+            )
         audit.record("provider.deleted", tenant=tenant, target=name, before=shown(provider), **by)
         provider.delete()
 
@@ -226,7 +240,7 @@ def _find(name: str) -> Provider:
 
 def _check_name(name: str) -> None:
     if Provider.objects.filter(name=name).exists():
-        raise Conflict(f"There is a provider “{name}” already.", "name_taken")
+        raise Conflict(gettext("There is a provider “%(name)s” already.") % {"name": name}, "name_taken")
 
 
 def _apply(provider: Provider, values: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
@@ -65,14 +66,18 @@ class RouteBody(Body):
         ways = [(target["provider"], target["upstream_model"]) for target in targets]
         for at, way in enumerate(ways):
             if way in ways[:at]:
-                raise ValidationError({"targets": {at: ["This target is there twice."]}})
+                raise ValidationError({"targets": {at: [gettext("This target is there twice.")]}})
         if attrs["strategy"] == Route.Strategy.WEIGHTED and not any(target["weight"] for target in targets):
-            raise ValidationError({"targets": "A weighted route needs a target whose weight is above 0."})
+            raise ValidationError({"targets": gettext("A weighted route needs a target whose weight is above 0.")})
         if attrs["strategy"] == Route.Strategy.COMPLEXITY:
             tiers = {target["tier"] for target in targets}
             if not {"simple", "complex"} <= tiers:
                 raise ValidationError(
-                    {"targets": "A route by complexity needs a target of tier “simple” and one of tier “complex”."}
+                    {
+                        "targets": gettext(
+                            "A route by complexity needs a target of tier “simple” and one of tier “complex”."
+                        )
+                    }
                 )
         return attrs
 
@@ -133,7 +138,7 @@ class RouteView(ManagementView):
         body = request.data
         values = read(RouteBody(data={"model": model, **body} if isinstance(body, dict) else body))
         if values["model"] != model:
-            raise ValidationError({"model": "A route keeps its name. Make another one, and delete this."})
+            raise ValidationError({"model": gettext("A route keeps its name. Make another one, and delete this.")})
         return Response(replace(self.key.tenant, values, self.by()))
 
     @extend_schema(operation_id="delete_route", request=None, responses={204: None})
@@ -147,9 +152,11 @@ def create(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
     with changing(tenant):
         model = values["model"]
         if Route.objects.filter(model=model).exists():
-            raise Conflict(f"There is a route “{model}” already; PUT replaces it.", "name_taken")
+            raise Conflict(
+                gettext("There is a route “%(model)s” already; PUT replaces it.") % {"model": model}, "name_taken"
+            )
         if Route.objects.count() >= MAX_ROUTES:
-            raise Conflict(f"A workspace has {MAX_ROUTES} routes at most.", "limit_reached")
+            raise Conflict(gettext("A workspace has %(most)s routes at most.") % {"most": MAX_ROUTES}, "limit_reached")
         after = _save(Route(model=model), values)
         audit.record("route.created", tenant=tenant, target=model, after=after, **by)
     return after
@@ -161,8 +168,7 @@ def replace(tenant: Tenant, values: dict[str, Any], by: By) -> dict[str, Any]:
         route = _find(values["model"])
         before = shown(route)
         after = _save(route, values)
-        if before != after:
-            audit.record("route.replaced", tenant=tenant, target=route.model, before=before, after=after, **by)
+        audit.record_change("route.replaced", tenant=tenant, target=route.model, before=before, after=after, **by)
     return after
 
 
@@ -192,7 +198,7 @@ def _save(route: Route, values: dict[str, Any]) -> dict[str, Any]:
     providers = {provider.name: provider for provider in Provider.objects.all()}
     for at, target in enumerate(values["targets"]):
         if target["provider"] is not None and target["provider"] not in providers:
-            why = f"There is no provider “{target['provider']}” here."
+            why = gettext("There is no provider “%(provider)s” here.") % {"provider": target["provider"]}
             raise ValidationError({"targets": {at: {"provider": [why]}}})
     route.strategy, route.hedge_after_ms = values["strategy"], values["hedge_after_ms"]
     route.cache = {name: value for name, value in values["cache"].items() if value is not None}

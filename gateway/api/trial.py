@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 
@@ -30,6 +31,7 @@ from tenants.principal import Principal
 from tenants.roles import Action
 
 PER_MINUTE = 10
+TESTED = gettext_lazy("Providers can be tested %(times)s times a minute. Try again in %(seconds)s s.")
 TIMEOUT_S = 20.0
 MAX_TOKENS, SHOWN_CHARACTERS = 16, 400
 QUESTION = "Reply with the single word: ok"
@@ -69,7 +71,7 @@ async def try_out(gateway: runtime.Gateway, principal: Principal, name: str, mod
     provider = await gateway.setups.provider(principal, name)
     if provider is None:
         raise NotFound(f"There is no provider “{name}” here.")
-    await pace.count(gateway.lane, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, "Providers can be tested")
+    await pace.count(gateway.lane, keyspace.provider_tests(principal.tenant_id), PER_MINUTE, TESTED)
     return await _try(gateway, Candidate(provider, model))
 
 

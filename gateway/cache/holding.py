@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from gateway.cache import exact, policy, removal
 from gateway.cache.entries import PINNED_UNTIL
@@ -91,9 +92,7 @@ def _kept(entry: CacheEntry) -> exact.Kept:
 
 
 def _record(action: str, tenant: Tenant, entry: CacheEntry, before: dict[str, Any], by: By) -> None:
-    after = _audited(entry)
-    if before != after:
-        audit.record(action, tenant=tenant, target=entry.id.hex, before=before, after=after, **by)
+    audit.record_change(action, tenant=tenant, target=entry.id.hex, before=before, after=_audited(entry), **by)
 
 
 def _audited(entry: CacheEntry) -> dict[str, Any]:
@@ -108,4 +107,4 @@ def _touching(tenant: Tenant) -> Iterator[None]:
         with schema_of(tenant), transaction.atomic():
             yield
     except redis.RedisError as error:
-        raise Unavailable("The cache cannot be reached right now; try again.") from error
+        raise Unavailable(gettext("The cache cannot be reached right now; try again.")) from error

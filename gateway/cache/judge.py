@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import orjson
+from django.utils.translation import gettext
 
 from billing import pricing
 from gateway import routing
@@ -85,8 +86,11 @@ def able(providers: Iterable[ProviderConfig], model: str) -> Candidate:
         return routing.able(Setup(own), model)[0]
     except ModelNotFound:
         raise ModelNotFound(
-            f"No provider of this workspace's own has the model “{model}”. Add one, or name one that is there, as in"
-            " “provider/model”."
+            gettext(
+                "No provider of this workspace's own has the model “%(model)s”. Add one, or name one"
+                " that is there, as in “provider/model”."
+            )
+            % {"model": model}
         ) from None
 
 

@@ -235,15 +235,34 @@ class _Choice(NamedTuple):
     reason: str
 
 
-_NOTHING_KNOWN = "There are no verdicts yet: your own threshold holds."
-_SURE = "At {threshold} and above, {rate} of the answers are wrong, almost surely no more than {high}: within {budget}."
-_STAYS = "At {threshold} and above, {rate} of the answers are wrong by {known}: too few to say more of {budget}."
-_RAISED = "Lower thresholds gave more than {budget} wrong answers. At {threshold} and above it is {rate}."
-_LOWERED = "At {threshold} and above, {rate} of the answers are wrong: within {budget}, as far as verdicts can tell."
-_OFF = (
-    "Switched off: no threshold is known that keeps {budget}. The tier goes on looking without answering, and comes"
-    " back when verdicts allow it."
+# As Django's, which is not asked here: it marks what others translate.
+gettext_noop = str
+
+_NOTHING_KNOWN = gettext_noop("There are no verdicts yet: your own threshold holds.")
+_SURE = gettext_noop(
+    "At {threshold} and above, {rate} of the answers are wrong, almost surely no more than {high}: within the budget of"
+    " {budget}."
 )
+_STAYS = gettext_noop(
+    "At {threshold} and above, {rate} of the answers are wrong by {known}: too few to say more of the budget of"
+    " {budget}."
+)
+_RAISED = gettext_noop(
+    "Lower thresholds gave more than the budget of {budget} wrong answers. At {threshold} and above it is {rate}."
+)
+_LOWERED = gettext_noop(
+    "At {threshold} and above, {rate} of the answers are wrong: within the budget of {budget}, as far as verdicts can"
+    " tell."
+)
+_OFF = gettext_noop(
+    "Switched off: no threshold is known that keeps the budget of {budget}. The tier goes on looking without"
+    " answering, and comes back when verdicts allow it."
+)
+
+
+_VERDICTS = gettext_noop("{verdicts} verdicts")
+_VERDICTS_AND_REPORTS = gettext_noop("{verdicts} verdicts and {reports} reports")
+REASONS = (_NOTHING_KNOWN, _SURE, _STAYS, _RAISED, _LOWERED, _OFF, _VERDICTS, _VERDICTS_AND_REPORTS)
 
 
 def _choose(points: list[Point], standing: Standing, budget: float) -> _Choice:
@@ -282,13 +301,13 @@ def _at(points: Sequence[Point], threshold: float) -> Point:
 
 def _words(known: _Known, threshold: float, budget: float) -> dict[str, str]:
     point = _at(known.points, threshold)
-    by = f"{point.verdicts:,} verdicts"
+    known_by = _VERDICTS_AND_REPORTS if known.reports else _VERDICTS
     return {
         "threshold": f"{threshold:.2f}",
         "rate": f"{point.rate:.1%}",
         "high": f"{point.high:.1%}",
-        "known": f"{by} and {len(known.reports):,} reports" if known.reports else by,
-        "budget": f"the budget of {budget:.1%}",
+        "known": known_by.format(verdicts=f"{point.verdicts:,}", reports=f"{len(known.reports):,}"),
+        "budget": f"{budget:.1%}",
     }
 
 

@@ -36,11 +36,14 @@ class OwnRule(NamedTuple):
     ttl_s: int | None = None
 
 
+# As Django's, which is not asked here: it marks what others translate.
+gettext_noop = str
+
 PLAIN = Cacheability(True, "", PLAIN_TTL_S)
-FRESH = Cacheability(False, "its answer changes by the hour", FRESH_TTL_S)
-PERSONAL = Cacheability(False, "it asks about one person's own data", PERSONAL_TTL_S)
-ACTION = Cacheability(False, "it asks to do something", PERSONAL_TTL_S)
-FOLLOW_UP = Cacheability(False, "it lives from what was said before", PLAIN_TTL_S)
+FRESH = Cacheability(False, gettext_noop("its answer changes by the hour"), FRESH_TTL_S)
+PERSONAL = Cacheability(False, gettext_noop("it asks about one person's own data"), PERSONAL_TTL_S)
+ACTION = Cacheability(False, gettext_noop("it asks to do something"), PERSONAL_TTL_S)
+FOLLOW_UP = Cacheability(False, gettext_noop("it lives from what was said before"), PLAIN_TTL_S)
 
 # What a tenant's own rules can say of a question.
 CLASSES = {
@@ -48,8 +51,10 @@ CLASSES = {
     "fresh": FRESH,
     "personal": PERSONAL,
     "action": ACTION,
-    "never": Cacheability(False, "the workspace's rules say so", 0),
+    "never": Cacheability(False, gettext_noop("the workspace's rules say so"), 0),
 }
+# Why a question is answered by the exact tier alone.
+REASONS = (*(kind.reason for kind in CLASSES.values() if kind.reason), FOLLOW_UP.reason)
 
 _NOW = (
     r"(?:today|tonight|tomorrow|now|right now|currently|at the moment|this (?:morning|afternoon|evening|week|weekend))"

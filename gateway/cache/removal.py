@@ -1,4 +1,5 @@
-"""Takes kept answers away: from Redis first, then their rows with their vectors. Sync; within the tenant's schema.
+"""Takes kept answers away: from Redis first, then their rows with their vectors, then what samples say of them. Sync;
+within the tenant's schema.
 
 In the other order an answer whose row is gone would live on in Redis, where nobody could find it any more. What is cut
 off in between has its rows still, and can be taken away again.
@@ -13,7 +14,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from psycopg import sql
 
-from gateway.cache import entries, exact
+from gateway.cache import entries, exact, samples
 from gateway.models import CacheEntry
 from tenants.models import Tenant
 
@@ -30,9 +31,12 @@ def remove(tenant: Tenant, found: QuerySet[CacheEntry]) -> Iterator[int]:
     while True:
         rows = list(found.filter(id__gte=last).order_by("id").values_list("id", "fingerprint")[:BATCH])
         exact.forget(tenant.pk, [fingerprint for _, fingerprint in rows])
+        ids = [entry_id for entry_id, _ in rows]
         with connection.cursor() as cursor:
-            cursor.execute(query, [[entry_id for entry_id, _ in rows]])
-            yield cursor.rowcount
+            cursor.execute(query, [ids])
+            gone = cursor.rowcount
+        samples.forget(samples.of_entries(ids))
+        yield gone
         if len(rows) < BATCH:
             return
         last = rows[-1][0]

@@ -30,10 +30,10 @@ WAITING_AT_MOST = 500
 
 
 _PUT = """
-INSERT INTO {verdicts} (id, at, kind, similarity, weight, entry_id, question, prompt, cached_answer, fresh_answer,
-                        source, note)
-SELECT %(id)s, now(), %(kind)s, %(similarity)s, %(weight)s, %(entry_id)s, %(question)s, %(prompt)s, %(cached_answer)s,
-       %(fresh_answer)s, '', ''
+INSERT INTO {verdicts} (id, at, kind, similarity, weight, entry_id, end_user, question, prompt, cached_answer,
+                        fresh_answer, source, note)
+SELECT %(id)s, now(), %(kind)s, %(similarity)s, %(weight)s, %(entry_id)s, %(end_user)s, %(question)s, %(prompt)s,
+       %(cached_answer)s, %(fresh_answer)s, '', ''
 WHERE (
     SELECT count(*) FROM (
         SELECT FROM {verdicts} WHERE "right" IS NULL AND judged_at IS NULL LIMIT %(most)s
@@ -66,6 +66,7 @@ class Sampler:
             "similarity": found.similarity,
             "weight": 1 / share,
             "entry_id": found.meta.entry_id,
+            "end_user": call.end_user,
             "question": _kept(call.request.question or ""),
             "prompt": _kept(found.prompt),
             "cached_answer": _said(found.body),

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Count, F, IntegerField, Q, QuerySet
 from django.db.models.functions import Cast, Floor
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from psycopg import sql
 
 from analytics import alerts
@@ -18,13 +19,14 @@ from analytics.models import UsageRecord
 from gateway.cache import learning
 from gateway.cache.learning import Decision, Fact, Standing
 from gateway.models import CacheSettings, CacheTuning, Verdict
-from tenants import audit, revocations
+from tenants import audit, kept, revocations
 from tenants.db import schema_of, table
 from tenants.models import Tenant
 
 ACTOR = "cache policy"
 DAY_S = 86_400
-NOT_LEARNING = "Verdicts do not move the threshold here: “learn” is off."
+NOT_LEARNING = gettext_noop("Verdicts do not move the threshold here: “learn” is off.")
+kept.keep(*learning.REASONS, NOT_LEARNING)
 
 
 class Evidence(NamedTuple):

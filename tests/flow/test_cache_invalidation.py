@@ -51,6 +51,7 @@ def three(server: str, admin: Workspace) -> dict[str, str]:
         ({"namespace": "school"}, "Why is the sky blue?"),
         ({"model": "gpt-4o"}, "Why is the sky blue?"),
         ({"end_user": " Anna B. "}, "Who invented paper?"),
+        ({"text": "invented paper"}, "Who invented paper?"),
     ],
 )
 def test_what_is_named_goes_from_both_tiers_and_the_rest_stays(
@@ -65,7 +66,7 @@ def test_what_is_named_goes_from_both_tiers_and_the_rest_stays(
     assert len(exact_keys(admin)) == vectors_of(admin) == 2
     assert invalidate(admin, **which)["count"] == 0
     (first, _) = AuditEvent.objects.filter(tenant=admin.tenant, action="cache.invalidated").order_by("pk")
-    assert (first.after or {})["count"] == 1 and "Anna" not in str(first.after)
+    assert (first.after or {})["count"] == 1 and "Anna" not in str(first.after) and "paper" not in str(first.after)
 
 
 def test_one_entry_goes_by_its_id(server: str, admin: Workspace, three: dict[str, str]) -> None:
@@ -165,6 +166,10 @@ def test_meaning_goes_by_what_its_preview_showed(server: str, admin: Workspace, 
     # What came after the preview was not shown, and stays.
     assert entries_of(admin) == sorted({*shop, "Are refunds paid in cash?"} - set(found))
     assert post(server, admin, PATH, {**body, "token": seen["token"]}).json()["count"] == 0
+    # What somebody asks about is in no log from which nothing is deleted.
+    events = AuditEvent.objects.filter(tenant=admin.tenant, action="cache.invalidated").order_by("pk")
+    told = {"meaning_length": len(body["meaning"]), "pinned": False}
+    assert [event.after for event in events] == [{**told, "count": seen["count"]}, {**told, "count": 0}]
 
 
 def test_a_pinned_answer_is_in_no_preview_by_meaning(server: str, admin: Workspace) -> None:
