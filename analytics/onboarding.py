@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
 from analytics import events, figures, queries
 from analytics.figures import Row
 from analytics.models import UsageRecord
-from tenants import apikeys, onboarding
+from tenants import apikeys, members, onboarding, once
 from tenants.access import allowed, by_of, membership_of
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.roles import Action
 
 _ASKED = frozenset(events.OUTCOMES) - events.HITS
@@ -55,30 +54,32 @@ def _last(records: list[UsageRecord], outcomes: Iterable[str]) -> UsageRecord | 
 
 
 @allowed(Action.FIGURES, to_change=Action.KEYS)
+@require_http_methods(["GET", "POST"])
 def start(request: HttpRequest, slug: str) -> HttpResponseBase:
     """GET shows it without a key. POST makes one, and shows it in its answer."""
     membership = membership_of(request)
     if request.method != "POST":
         return onboarding.page(request, membership.tenant, calls=first_calls())
+    if once.is_again(request):
+        return redirect("start", slug)
     try:
         issued = _issue(request, membership.tenant)
-    except apikeys.TooManyKeys as error:
+    except (apikeys.TooManyKeys, members.Refused) as error:
         return onboarding.page(request, membership.tenant, calls=first_calls(), error=str(error), status=400)
     return onboarding.page(request, membership.tenant, api_key=issued.text, calls=first_calls(), status=201)
 
 
 def _issue(request: HttpRequest, tenant: Tenant) -> apikeys.Issued:
-    """As sign-up makes it. Raises TooManyKeys."""
+    """As sign-up makes it. Raises TooManyKeys, Refused."""
     by = by_of(request)
-    with transaction.atomic():
-        # Two at once would both find the last place free.
-        Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    with members.changing(tenant):
+        members.check_gives(cast(User, request.user), tenant)
         apikeys.check_room(tenant)
         return apikeys.issue(tenant, created_by=by["actor"], ip=by["ip"])
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def start_news(request: HttpRequest, slug: str) -> HttpResponse:
     """The part of the page that waits. 204 while it is as `seen` says: nothing is drawn anew, or read aloud."""
     calls = first_calls()

@@ -20,9 +20,10 @@ from django.utils.translation import gettext as _
 from analytics import spans
 from analytics.models import SavingsShare
 from analytics.spans import Span
-from tenants import audit
+from tenants import audit, members
 from tenants.audit import By
 from tenants.db import schema_of
+from tenants.members import Refused
 from tenants.models import Tenant
 
 # Links of a workspace that work at the same time, and that are listed.
@@ -31,10 +32,6 @@ MAX_ALIVE, LISTED = 50, 200
 OPENED_EVERY = dt.timedelta(minutes=1)
 _SALT = "analytics.shares"
 _LONGEST = 200
-
-
-class Refused(Exception):
-    """With a sentence for people."""
 
 
 class Wish(NamedTuple):
@@ -56,7 +53,8 @@ def make(tenant: Tenant, wish: Wish, by: By) -> tuple[SavingsShare, str]:
     now, secret = timezone.now(), secrets.token_urlsafe(32)
     is_custom = wish.span.name == spans.CUSTOM
     actor = by.get("actor")
-    with transaction.atomic():
+    # Two at once would both find the last place free.
+    with members.changing(tenant):
         if _alive(now).count() >= MAX_ALIVE:
             raise Refused(_("%(number)s links work already. Revoke one first.") % {"number": MAX_ALIVE})
         share = SavingsShare.objects.create(

@@ -7,10 +7,14 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_POST
 from djstripe.models import WebhookEventTrigger
 from redis.exceptions import RedisError
@@ -42,9 +46,22 @@ def _check(request: HttpRequest, permission: str) -> None:
 
 
 @require_GET
+def log_in(request: HttpRequest) -> HttpResponse:
+    """Where all people log in: Django's own form would let in without the second factor."""
+    to = request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(to, {request.get_host()}, require_https=request.is_secure()):
+        to = reverse("admin:index")
+    if not request.user.is_authenticated:
+        return redirect_to_login(to)
+    if not admin.site.has_permission(request):
+        raise PermissionDenied
+    return redirect(to)
+
+
+@require_GET
 def system_page(request: HttpRequest) -> HttpResponse:
     _check(request, "tenants.view_tenant")
-    return TemplateResponse(request, "admin/system.html", _context(request, "System", parts=system.parts()))
+    return TemplateResponse(request, "admin/system.html", _context(request, gettext("System"), parts=system.parts()))
 
 
 @require_GET
@@ -54,11 +71,11 @@ def failures(request: HttpRequest) -> HttpResponse:
         tasks = [(failure, failure.task in SAFE) for failure in task_log.failures()]
     except RedisError as error:
         tasks = []
-        messages.error(request, f"Failed tasks are not known while Redis is away: {error}")
+        messages.error(request, gettext("Failed tasks are not known while Redis is away: %(why)s") % {"why": error})
     found = operations.failed_messages(operations.newest_workspaces())
     context = _context(
         request,
-        "Failures",
+        gettext("Failures"),
         sent=[(message, names.name_of(message.kind)) for message in found],
         workspaces=operations.WORKSPACES,
         told=[(trigger, _type(trigger)) for trigger in _unprocessed().order_by("-pk")[:STRIPE_EVENTS]],
@@ -85,11 +102,11 @@ def retry_message(request: HttpRequest, tenant_id: int, id: uuid.UUID) -> HttpRe
         raise Http404
     try:
         with schema_of(tenant):
-            changes.replay(tenant, id, {"actor": actor(request)["actor"], "ip": actor(request)["ip"]})
+            changes.replay(tenant, id, actor(request))
     except APIException as refusal:
         messages.error(request, str(refusal.detail))
     else:
-        messages.success(request, "It is sent again within seconds.")
+        messages.success(request, gettext("It is sent again within seconds."))
     return redirect("admin-failures")
 
 
@@ -104,7 +121,7 @@ def retry_event(request: HttpRequest, id: int) -> HttpResponse:
     customer = events.customer_of(body.get("data") or {})
     known = Subscription.objects.filter(stripe_customer_id=customer).select_related("tenant").first()
     if not customer or known is None:
-        messages.error(request, "It is about nobody here.")
+        messages.error(request, gettext("It is about nobody here."))
         return redirect("admin-failures")
     try:
         state.refresh(known.tenant)
@@ -113,7 +130,7 @@ def retry_event(request: HttpRequest, id: int) -> HttpResponse:
         return redirect("admin-failures")
     WebhookEventTrigger.objects.filter(pk=id).update(processed=True)
     audit.record("stripe.event_retried", tenant=known.tenant, target=str(body.get("id", id)), **actor(request))
-    messages.success(request, f"{known.tenant} is what Stripe says now.")
+    messages.success(request, gettext("%(workspace)s is what Stripe says now.") % {"workspace": known.tenant})
     return redirect("admin-failures")
 
 
@@ -127,8 +144,8 @@ def retry_task(request: HttpRequest, id: str) -> HttpResponse:
         app.send_task(failure.task)
         task_log.forget(failure)
     except (RedisError, OSError) as error:
-        messages.error(request, f"Redis is away: {error}")
+        messages.error(request, gettext("Redis is away: %(why)s") % {"why": error})
         return redirect("admin-failures")
     audit.record("task.retried", tenant=None, target=failure.task, **actor(request))
-    messages.success(request, f"{failure.task} is sent to the workers.")
+    messages.success(request, gettext("%(task)s is sent to the workers.") % {"task": failure.task})
     return redirect("admin-failures")

@@ -1,4 +1,4 @@
-"""How the operators' admin looks, and its menu: what they need daily; dj-stripe's forty tables are a click away."""
+"""How the operators' admin looks, and its menu: what they need daily; what is mirrored of Stripe is a click away."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 
-def _item(title: str, icon: str, model: str) -> dict[str, Any]:
+def _item(title: Promise, icon: str, model: str) -> dict[str, Any]:
     app, name = model.split(".")
     return {
         "title": title,
@@ -18,7 +20,7 @@ def _item(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
-def _page(title: str, icon: str, name: str) -> dict[str, Any]:
+def _page(title: Promise, icon: str, name: str) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
@@ -30,47 +32,52 @@ def _page(title: str, icon: str, name: str) -> dict[str, Any]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "NexusGateway",
     "SITE_HEADER": "NexusGateway",
-    "SITE_SUBHEADER": "Operators",
+    "SITE_SUBHEADER": _("Operators"),
     "SITE_URL": "/",
     "SITE_ICON": lambda request: static("nexus/mark.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("nexus/mark.svg")}],
     "THEME": "dark",
     "SHOW_HISTORY": False,
-    # nexus.css's cyan, lighter and darker.
+    "STYLES": [lambda request: static("nexus/admin.css")],
+    "SCRIPTS": [lambda request: static("nexus/admin.js")],
+    # nexus.css's cyan, lighter and darker. White is read on 600, 500 on the dark ground.
     "COLORS": {
         "primary": {
             "50": "#e6fffb", "100": "#b8fff3", "200": "#87f7e8", "300": "#5ff3e4", "400": "#22e6d2", "500": "#14c4b3",
-            "600": "#0e9d90", "700": "#0b7a70", "800": "#095c55", "900": "#06403b", "950": "#04211e",
+            "600": "#0a776d", "700": "#09655d", "800": "#08544d", "900": "#06403b", "950": "#04211e",
         }
     },
     "SIDEBAR": {
         "show_all_applications": True,
         "navigation": [
             {
-                "title": "Customers",
+                "title": _("Customers"),
                 "items": [
-                    _item("Tenants", "domain", "tenants.tenant"),
-                    _item("Users", "group", "tenants.user"),
-                    _item("API keys", "key", "tenants.apikey"),
+                    _item(_("Tenants"), "domain", "tenants.tenant"),
+                    _item(_("Users"), "group", "tenants.user"),
+                    _item(_("Members"), "badge", "tenants.membership"),
+                    _item(_("API keys"), "key", "tenants.apikey"),
                 ],
             },
             {
-                "title": "Money",
+                "title": _("Money"),
                 "items": [
-                    _item("Subscriptions", "card_membership", "billing.subscription"),
-                    _item("Plans", "sell", "billing.plan"),
-                    _item("Price overrides", "price_change", "billing.priceoverride"),
-                    _item("Ledger", "receipt_long", "billing.ledgerentry"),
+                    _item(_("Subscriptions"), "card_membership", "billing.subscription"),
+                    _item(_("Plans"), "sell", "billing.plan"),
+                    _item(_("Price overrides"), "price_change", "billing.priceoverride"),
+                    _item(_("Ledger"), "receipt_long", "billing.ledgerentry"),
+                    _item(_("Invoices"), "request_quote", "djstripe.invoice"),
                 ],
             },
             {
-                "title": "Watch",
+                "title": _("Watch"),
                 "items": [
-                    _page("System", "monitor_heart", "admin-system"),
-                    _page("Failures", "error", "admin-failures"),
-                    _item("Comparisons of books", "balance", "billing.reconciliation"),
-                    _item("Meter reports", "speed", "billing.meterreport"),
-                    _item("Audit log", "history", "tenants.auditevent"),
+                    _page(_("System"), "monitor_heart", "admin-system"),
+                    _page(_("Failures"), "error", "admin-failures"),
+                    _item(_("Comparisons of books"), "balance", "billing.reconciliation"),
+                    _item(_("Meter reports"), "speed", "billing.meterreport"),
+                    _item(_("Stripe's events"), "webhook", "djstripe.webhookeventtrigger"),
+                    _item(_("Audit log"), "history", "tenants.auditevent"),
                 ],
             },
         ],

@@ -11,10 +11,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from tenants import addresses, roles
-from tenants.audit import By
+from tenants import roles
+from tenants.audit import by_of as by_of
 from tenants.middleware import WorkspaceRequest
-from tenants.models import Membership, User
+from tenants.models import Membership, Role
 from tenants.roles import Action
 
 View = Callable[..., HttpResponseBase]
@@ -24,15 +24,11 @@ def membership_of(request: HttpRequest) -> Membership:
     return cast(WorkspaceRequest, request).membership
 
 
-def by_of(request: HttpRequest) -> By:
-    """Who asks, for the audit log."""
-    return {"actor": cast(User, request.user), "ip": addresses.client_address(request)}
-
-
 def allowed(to_look: Action, *, to_change: Action | None = None) -> Callable[[View], View]:
     """`to_change` is what a POST needs, where that is another action.
 
     Others get a page that says why not, with status 403. Nothing of it is kept by browsers or proxies.
+    It stands first of a page's decorators: who may not, learns of no methods.
     """
 
     def gate(view: View) -> View:
@@ -51,5 +47,5 @@ def allowed(to_look: Action, *, to_change: Action | None = None) -> Callable[[Vi
 
 
 def refusal(request: HttpRequest, action: Action) -> HttpResponseBase:
-    context = {"what": roles.WHAT[action], "who": roles.who_may(action)}
+    context = {"what": roles.WHAT[action], "who": [Role(name).label for name in roles.who_may(action)]}
     return render(request, "tenants/refused.html", context, status=403)

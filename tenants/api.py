@@ -18,13 +18,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from tenants import addresses, registration
+from tenants.management_views import printable
 
 logger = logging.getLogger(__name__)
 
 
 class RegisterSerializer(serializers.Serializer[Any]):
     email = serializers.EmailField(max_length=254)
-    name = serializers.CharField(max_length=120, required=False, help_text="The workspace's name.")
+    name = serializers.CharField(
+        max_length=120, required=False, validators=[printable], help_text="The workspace's name."
+    )
     password = serializers.CharField(
         max_length=128, required=False, trim_whitespace=False, help_text="For logging in on the dashboard."
     )

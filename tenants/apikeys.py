@@ -9,13 +9,15 @@ from typing import Any, NamedTuple, Unpack
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from tenants import audit, keys
 from tenants.audit import By
 from tenants.limits import LIMIT_FIELDS
 from tenants.models import ApiKey, Tenant, User
+from tenants.writing import number
 
 # An app gets this long to take over the new key.
 OVERLAP_S = 24 * 3600
@@ -71,10 +73,19 @@ def living(tenant: Tenant) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(tenant=tenant, revoked_at=None).exclude(expires_at__lte=timezone.now())
 
 
+def living_first(tenant: Tenant) -> QuerySet[ApiKey]:
+    """All of them, `is_over` says which; by name, those of one name the newest first."""
+    living_ones = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    is_over = Case(When(living_ones, then=Value(False)), default=Value(True))
+    return ApiKey.objects.filter(tenant=tenant).annotate(is_over=is_over).order_by("is_over", "name", "-pk")
+
+
 def check_room(tenant: Tenant) -> None:
     """Raises TooManyKeys. Under the tenant's lock, if two at once are not to pass."""
     if living(tenant).count() >= MAX_KEYS:
-        raise TooManyKeys(f"A workspace has {MAX_KEYS:,} keys at most. Revoke some first.")
+        raise TooManyKeys(
+            gettext("A workspace has %(most)s keys at most. Revoke some first.") % {"most": number(MAX_KEYS)}
+        )
 
 
 def change(key: ApiKey, values: Mapping[str, Any], **by: Unpack[By]) -> None:
@@ -82,13 +93,9 @@ def change(key: ApiKey, values: Mapping[str, Any], **by: Unpack[By]) -> None:
     with transaction.atomic():
         current = ApiKey.objects.select_for_update().get(pk=key.pk)
         if not current.is_alive:
-            raise KeyIsDead(f"{current} is revoked or expired: issue a new key instead.")
-        before = {name: getattr(current, name) for name, value in values.items() if getattr(current, name) != value}
-        for name in before:
-            setattr(current, name, values[name])
+            raise KeyIsDead(gettext("%(key)s is revoked or expired: issue a new key instead.") % {"key": current})
+        before, after = audit.set_differing(current, values)
         if before:
-            current.save(update_fields=list(before))
-            after = {name: values[name] for name in before}
             audit.record(
                 "key.changed",
                 tenant=current.tenant,
@@ -106,7 +113,7 @@ def rotate(key: ApiKey, *, overlap_s: int = OVERLAP_S, **by: Unpack[By]) -> Issu
         # Two rotations at once: the second waits, then rotates what the first has left to live.
         old = ApiKey.objects.select_for_update().get(pk=key.pk)
         if not old.is_alive:
-            raise KeyIsDead(f"{old} is revoked or expired: issue a new key instead.")
+            raise KeyIsDead(gettext("%(key)s is revoked or expired: issue a new key instead.") % {"key": old})
         new = ApiKey.objects.create(
             tenant=old.tenant,
             name=old.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.forms import AddEmailForm
+from allauth.account.forms import ResetPasswordForm as BaseResetPasswordForm
 from allauth.account.models import EmailAddress
 from django import forms
 from django.db import transaction
@@ -15,6 +16,12 @@ from tenants import limits, registration
 from tenants.models import User
 
 
+def check_printable(value: str) -> None:
+    """Breaks of lines, and signs that turn the text around, would make one name look like another. Raises."""
+    if not value.isprintable():
+        raise forms.ValidationError(_("Only printable characters."))
+
+
 class SignUpForm(forms.Form):
     email = forms.EmailField(
         label=_("Email"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True})
@@ -23,6 +30,7 @@ class SignUpForm(forms.Form):
         max_length=120,
         label=_("Workspace"),
         required=False,
+        validators=[check_printable],
         widget=forms.TextInput(attrs={"autocomplete": "organization"}),
         help_text=_("Your company or project. You can leave it empty."),
     )
@@ -59,6 +67,20 @@ class ChangeEmailForm(AddEmailForm):
             address: EmailAddress = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
         address.send_confirmation(request)
         return address
+
+
+class ResetPasswordForm(BaseResetPasswordForm):
+    """Whether an address has an account does not show by the time that this takes."""
+
+    users: Any
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        # Who only wishes for an address does not have it: the link is for the account that it is of.
+        own = [user for user in self.users if user.email.lower() == self.cleaned_data["email"].lower()]
+        # A letter to nobody is written, too, and thrown away where it would be sent.
+        self.users = own or [User(pk=0)]
+        email: str = super().save(request, **kwargs)
+        return email
 
 
 class LimitsForm(forms.ModelForm):

@@ -19,6 +19,8 @@ from tenants.roles import ADMIN_SCOPE, WHAT, Action
 MAX_MODELS, MAX_MODEL_LENGTH = 500, 120
 DAY_S = 86_400
 _LABELS = {
+    "name": _("Name"),
+    "priority": _("Priority"),
     "requests_per_minute": _("Requests a minute"),
     "requests_per_hour": _("Requests an hour"),
     "requests_per_day": _("Requests a day"),
@@ -41,6 +43,7 @@ class Ends(TextChoices):
     WEEK = "7", _("In 7 days")
     MONTH = "30", _("In 30 days")
     QUARTER = "90", _("In 90 days")
+    DAY = "on", _("On a day…")
     KEEP = "keep", _("As it is")
 
 
@@ -57,6 +60,10 @@ class KeyForm(LimitsForm):
         help_text=_("What it may ask for, one a line; empty: all."),
     )  # fmt: skip
     ends = forms.ChoiceField(label=_("Ends"), choices=[])
+    last_day = forms.DateField(
+        label=_("Its last day"), required=False, widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=_("If it ends on a day: until midnight, UTC."),
+    )  # fmt: skip
 
     class Meta:
         model = ApiKey
@@ -93,15 +100,34 @@ class KeyForm(LimitsForm):
                 raise forms.ValidationError(_("“%(name)s” is no model's name."), params={"name": name[:40]})
         return names
 
+    def clean(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().clean() or self.cleaned_data
+        if fields.get("ends") == Ends.DAY and "last_day" not in self.errors:
+            day: dt.date | None = fields.get("last_day")
+            if day is None:
+                self.add_error("last_day", _("Say on which."))
+            # The last day that can be followed by another, in any zone.
+            elif not timezone.now().date() <= day < dt.date(9999, 1, 1):
+                self.add_error("last_day", _("Choose today or a later day. To end a key at once, revoke it."))
+        return fields
+
     @property
     def values(self) -> dict[str, Any]:
         """What a key is made with, or changed to. Once it is valid."""
         fields = self.cleaned_data
         values = {name: fields[name] for name in self._meta.fields or ()}
         if fields["ends"] != Ends.KEEP:
-            never = fields["ends"] == Ends.NEVER
-            values["expires_at"] = None if never else timezone.now() + dt.timedelta(days=int(fields["ends"]))
+            values["expires_at"] = self._end()
         return values | {"scopes": sorted({*fields["scopes"], *self.held}), "allowed_models": fields["models"]}
+
+    def _end(self) -> dt.datetime | None:
+        ends = self.cleaned_data["ends"]
+        if ends == Ends.NEVER:
+            return None
+        if ends == Ends.DAY:
+            midnight = dt.datetime.combine(self.cleaned_data["last_day"], dt.time(), tzinfo=dt.UTC)
+            return midnight + dt.timedelta(days=1)
+        return timezone.now() + dt.timedelta(days=int(ends))
 
     @property
     def has_limits(self) -> bool:

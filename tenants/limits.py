@@ -9,6 +9,10 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from tenants.writing import number
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,8 +43,8 @@ COUNT_FIELDS = tuple(name for name in LIMIT_FIELDS if name not in BUDGET_FIELDS)
 
 
 class BudgetMode(models.TextChoices):
-    HARD = "hard", "Refuse what would exceed it"
-    WARN = "warn", "Let it pass, and tell"
+    HARD = "hard", _("Refuse what would exceed it")
+    WARN = "warn", _("Let it pass, and tell")
 
 
 # Lua's numbers are exact up to here.
@@ -48,7 +52,7 @@ LARGEST = 2**53
 LARGEST_USD = Decimal(900_000)
 
 
-def _usd(help_text: str) -> models.DecimalField:
+def _usd(help_text: Any) -> models.DecimalField:
     return models.DecimalField(
         max_digits=12,
         decimal_places=2,
@@ -62,8 +66,8 @@ def _usd(help_text: str) -> models.DecimalField:
 class Budgeted(models.Model):
     """Dollars by the UTC day and by the billing period. Empty is no budget."""
 
-    daily_budget_usd = _usd("Of what providers charge, by the UTC day.")
-    monthly_budget_usd = _usd("Of what providers charge, in a billing period.")
+    daily_budget_usd = _usd(_("Of what providers charge, by the UTC day."))
+    monthly_budget_usd = _usd(_("Of what providers charge, in a billing period."))
     budget_mode = models.CharField(max_length=4, choices=BudgetMode.choices, default=BudgetMode.HARD)
 
     class Meta:
@@ -80,12 +84,12 @@ class Limited(Budgeted):
     tokens_per_hour = models.PositiveBigIntegerField(null=True, blank=True)
     tokens_per_day = models.PositiveBigIntegerField(null=True, blank=True)
     request_burst = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Makes a token bucket of this size of the requests a minute."
+        null=True, blank=True, help_text=_("Makes a token bucket of this size of the requests a minute.")
     )
     token_burst = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Makes a token bucket of this size of the tokens a minute."
+        null=True, blank=True, help_text=_("Makes a token bucket of this size of the tokens a minute.")
     )
-    concurrency = models.PositiveIntegerField(null=True, blank=True, help_text="Requests in flight at once.")
+    concurrency = models.PositiveIntegerField(null=True, blank=True, help_text=_("Requests in flight at once."))
     monthly_requests = models.PositiveBigIntegerField(null=True, blank=True)
     monthly_tokens = models.PositiveBigIntegerField(null=True, blank=True)
 
@@ -98,16 +102,19 @@ def check(limits: Mapping[str, Any]) -> None:
     for name, value in limits.items():
         if name == "budget_mode":
             if value not in BudgetMode.values:
-                raise ValueError(f"budget_mode is {' or '.join(BudgetMode.values)}.")
+                raise ValueError(gettext("budget_mode is %(modes)s.") % {"modes": ", ".join(BudgetMode.values)})
         elif name in BUDGET_FIELDS:
             if value is not None and not _is_budget(value):
-                raise ValueError(f"{name} must be US dollars from 0 to {LARGEST_USD:,}, with cents, or null for none.")
+                text = gettext("%(name)s must be US dollars from 0 to %(most)s, with cents, or null for none.")
+                raise ValueError(text % {"name": name, "most": number(LARGEST_USD)})
         elif name not in COUNT_FIELDS:
-            raise ValueError(f"{name} is not a limit; there are {', '.join((*LIMIT_FIELDS, 'budget_mode'))}.")
+            known = ", ".join((*LIMIT_FIELDS, "budget_mode"))
+            raise ValueError(gettext("%(name)s is not a limit; there are %(known)s.") % {"name": name, "known": known})
         elif value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST):
-            raise ValueError(f"{name} must be a whole number from 0 to {LARGEST}, or null for no limit.")
+            text = gettext("%(name)s must be a whole number from 0 to %(most)s, or null for no limit.")
+            raise ValueError(text % {"name": name, "most": LARGEST})
         elif value == 0 and name.endswith("_burst"):
-            raise ValueError(f"{name} must be at least 1, or null for a sliding window.")
+            raise ValueError(gettext("%(name)s must be at least 1, or null for a sliding window.") % {"name": name})
 
 
 def _is_budget(value: Any) -> bool:

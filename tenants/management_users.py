@@ -1,7 +1,8 @@
 """Who is a member of a workspace, managed by its own programs. Refuses to make, change or remove owners: that is for
 people (tenants.roles).
 
-Members must have signed up: invitations by mail are not sent from here.
+Members must have signed up and confirmed their address: anybody could have signed up with it before them. Invitations
+by mail are not sent from here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenants import roles
+from tenants import members, roles
 from tenants.bodies import Body
 from tenants.management_views import Conflict, ManagementView, missing, read
-from tenants.members import MAX_MEMBERS
-from tenants.models import ApiKey, Membership, Role, User
+from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tenants.paging import Order, PageQuery
 from tenants.roles import Action
 
@@ -30,7 +30,9 @@ class RoleBody(Body):
 
 
 class MemberBody(Body):
-    email = serializers.EmailField(max_length=254, help_text="Of somebody who has signed up.")
+    email = serializers.EmailField(
+        max_length=254, help_text="Of somebody who has signed up and has confirmed the address."
+    )
     role = serializers.ChoiceField(Role.choices, default=Role.VIEWER)
 
 
@@ -74,20 +76,18 @@ class UsersView(ManagementView):
 
     @extend_schema(operation_id="add_user", request=MemberBody, responses={201: MemberSerializer})
     def post(self, request: Request) -> Response:
-        """Somebody who has signed up; they see the workspace at once. Nobody is written to."""
+        """Somebody with an account and a confirmed address; they see the workspace at once. Nobody is written to."""
         body = read(MemberBody(data=request.data))
         _check_no_owner(body["role"])
         email = body["email"].strip().lower()
         with self.changing(affects_calls=False):
-            members = Membership.objects.filter(tenant=self.key.tenant)
             user = User.objects.filter(email=email, is_active=True).first()
             if user is None:
                 why = "Nobody with this address has signed up, or they are deactivated. They can at /signup/."
                 raise ValidationError({"email": why})
-            if members.filter(user=user).exists():
+            if Membership.objects.filter(tenant=self.key.tenant, user=user).exists():
                 raise Conflict(f"{email} is a member already; PATCH changes the role.", "name_taken")
-            if members.count() >= MAX_MEMBERS:
-                raise Conflict(f"A workspace has {MAX_MEMBERS:,} members at most.", "limit_reached")
+            _check_may_join(user, self.key.tenant)
             member = Membership.objects.create(user=user, tenant=self.key.tenant, role=body["role"])
             self.record("member.added", email, after={"role": member.role})
         return Response(shown(member), status=201)
@@ -133,6 +133,18 @@ def _find(asking: ApiKey, user_id: int) -> Membership:
     if member is None:
         raise missing("user", str(user_id))
     return member
+
+
+def _check_may_join(user: User, tenant: Tenant) -> None:
+    """Raises ValidationError, Conflict."""
+    try:
+        members.check_confirmed(user)
+    except members.Unconfirmed as refusal:
+        raise ValidationError({"email": str(refusal)}) from None
+    try:
+        members.check_room(tenant)
+    except members.Refused as refusal:
+        raise Conflict(str(refusal), "limit_reached") from None
 
 
 def _check_no_owner(*touched: str) -> None:

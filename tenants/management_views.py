@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotFound
 from rest_framework.permissions import BasePermission
@@ -41,13 +42,13 @@ def changing(tenant: Tenant, *, affects_calls: bool = True) -> Iterator[None]:
         with schema_of(tenant), transaction.atomic():
             # Two at once would both find a name free, or the last place of a limit.
             if Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first() is None:
-                raise NotFound("This workspace has been deleted.")
+                raise NotFound(gettext("This workspace has been deleted."))
             yield
             if affects_calls:
                 revocations.publish(f"tenant:{tenant.pk}")
     except IntegrityError as error:
         # Somebody in the admin or a shell, who does not take the lock; some of it shows at the commit only.
-        raise Conflict("This was changed by somebody else at the same moment. Try again.") from error
+        raise Conflict(gettext("This was changed by somebody else at the same moment. Try again.")) from error
 
 
 class ManagementView(APIView):
@@ -78,9 +79,7 @@ class ManagementView(APIView):
 
     def record(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
         """`before` and `after` as the API shows them: without a credential. What changes nothing leaves no row."""
-        if before == after:
-            return
-        audit.record(action, tenant=self.key.tenant, target=target, before=before, after=after, **self.by())
+        audit.record_change(action, tenant=self.key.tenant, target=target, before=before, after=after, **self.by())
 
 
 def read(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
@@ -95,9 +94,9 @@ def listed(rows: list[Any]) -> dict[str, Any]:
 
 
 def missing(what: str, name: str) -> NotFound:
-    return NotFound(f"There is no {what} “{name}” here.")
+    return NotFound(gettext("There is no %(what)s “%(name)s” here.") % {"what": what, "name": name})
 
 
 def printable(value: str) -> None:
     if not value.isprintable():
-        raise serializers.ValidationError("Only printable characters.")
+        raise serializers.ValidationError(gettext("Only printable characters."))

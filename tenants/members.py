@@ -5,9 +5,10 @@ anybody but owners touch owners.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Unpack
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -33,6 +34,12 @@ class OwnersOnly(Refused):
         super().__init__(_("Only an owner can name owners, or change and remove them."))
 
 
+class Unconfirmed(Refused):
+    def __init__(self, user: User) -> None:
+        text = _("Nobody has confirmed %(email)s yet. An invitation confirms it: send one on the page “Team”.")
+        super().__init__(text % {"email": user.email})
+
+
 @contextlib.contextmanager
 def changing(tenant: Tenant) -> Iterator[None]:
     """One change of a tenant at a time, as by the API (tenants.management_views). Raises Refused."""
@@ -51,18 +58,43 @@ def check_reach(acting: User, tenant: Tenant, action: Action, *touched: str) -> 
         raise OwnersOnly
 
 
+def check_gives(acting: User, tenant: Tenant, scopes: Iterable[str] = ()) -> None:
+    """Raises Refused unless this person may make, change and rotate a key with these scopes now. Within `changing`."""
+    check_reach(acting, tenant, Action.KEYS)
+    role = Membership.objects.get(tenant=tenant, user=acting).role
+    if not set(scopes) <= roles.scopes_of(role):
+        raise Refused(_("This key may do more than your role. Ask an owner or admin."))
+
+
 def reaches(role: str, *touched: str) -> bool:
     """Whether somebody of this role may give, change and take these. Owners are for owners."""
     return Role.OWNER not in touched or roles.may(role, Action.OWNERSHIP)
 
 
 def check_others_own(member: Membership) -> None:
-    """Raises LastOwner. Who cannot log in does not count."""
-    if member.role != Role.OWNER:
-        return
-    owners = Membership.objects.filter(tenant_id=member.tenant_id, role=Role.OWNER, user__is_active=True)
-    if not owners.exclude(pk=member.pk).exists():
+    """Raises LastOwner."""
+    if is_last_owner(member):
         raise LastOwner
+
+
+def is_last_owner(member: Membership) -> bool:
+    """Who cannot log in does not count."""
+    if member.role != Role.OWNER:
+        return False
+    owners = Membership.objects.filter(tenant_id=member.tenant_id, role=Role.OWNER, user__is_active=True)
+    return not owners.exclude(pk=member.pk).exists()
+
+
+def check_confirmed(user: User) -> None:
+    """Raises Refused for who has not shown that the address is theirs: anybody may have signed up with it."""
+    if not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists():
+        raise Unconfirmed(user)
+
+
+def check_room(tenant: Tenant, also: int = 0) -> None:
+    """Raises Refused. `also`: those who are to come."""
+    if Membership.objects.filter(tenant=tenant).count() + also >= MAX_MEMBERS:
+        raise Refused(_("A workspace has %(most)d members at most.") % {"most": MAX_MEMBERS})
 
 
 def find(tenant: Tenant, user_id: int) -> Membership | None:
@@ -88,14 +120,14 @@ def remove(acting: User, member: Membership, *, ip: str | None) -> None:
     with changing(member.tenant):
         current = _current(member)
         check_reach(acting, member.tenant, Action.TEAM, current.role)
-        _end(current, "member.removed", actor=acting, ip=ip)
+        end(current, "member.removed", actor=acting, ip=ip)
 
 
 def leave(member: Membership, *, ip: str | None) -> None:
     """Raises Refused."""
     with changing(member.tenant):
         current = _current(member)
-        _end(current, "member.left", actor=current.user, ip=ip)
+        end(current, "member.left", actor=current.user, ip=ip)
 
 
 def transfer(acting: User, heir: Membership, *, ip: str | None) -> None:
@@ -126,7 +158,8 @@ def _set_role(member: Membership, role: str, **by: Unpack[By]) -> None:
     audit.record("member.changed", tenant=member.tenant, target=member.user.email, **change, **by)
 
 
-def _end(member: Membership, action: str, **by: Unpack[By]) -> None:
+def end(member: Membership, action: str, **by: Unpack[By]) -> None:
+    """Within `changing`. Raises LastOwner."""
     check_others_own(member)
     audit.record(action, tenant=member.tenant, target=member.user.email, before={"role": member.role}, **by)
     member.delete()

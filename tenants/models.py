@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django_tenants.models import DomainMixin, TenantMixin
 
 from tenants.keys import PUBLIC_ID_LENGTH
@@ -38,8 +40,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField(unique=True)
     name = models.CharField(max_length=120, blank=True)
     is_active = models.BooleanField(default=True)
-    is_staff = models.BooleanField(default=False, help_text="May enter the operators' admin.")
+    is_staff = models.BooleanField(default=False, help_text=_("May enter the operators' admin."))
     date_joined = models.DateTimeField(default=timezone.now)
+    claimed_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text=_("Since then the account is theirs alone; what others left in it is still to be looked at."),
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -66,17 +73,23 @@ class Tenant(TenantMixin):
     """
 
     class Status(models.TextChoices):
-        ACTIVE = "active"
-        SUSPENDED = "suspended"
-        DELETED = "deleted"
+        ACTIVE = "active", _("Active")
+        SUSPENDED = "suspended", _("Suspended")
+        DELETED = "deleted", _("Deleted")
 
     name = models.CharField(max_length=120)
     slug = models.SlugField(max_length=48, unique=True)
     email = models.EmailField()
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     created_at = models.DateTimeField(default=timezone.now)
+    retention_days = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Usage records are kept this long; empty, or more than the plan's: as long as the plan says."),
+    )
     support_access_until = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="Operators may see prompts and answers until then."
+        null=True, blank=True, editable=False, help_text=_("Operators may see prompts and answers until then.")
     )
 
     # Schemas come from template DDL (tenants.provisioning), never from replaying migrations on save.
@@ -96,11 +109,11 @@ class Domain(DomainMixin):
 
 
 class Role(models.TextChoices):
-    OWNER = "owner"
-    ADMIN = "admin"
-    DEVELOPER = "developer"
-    FINANCE = "finance"
-    VIEWER = "viewer"
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    DEVELOPER = "developer", _("Developer")
+    FINANCE = "finance", _("Finance")
+    VIEWER = "viewer", _("Viewer")
 
 
 class Membership(models.Model):
@@ -147,18 +160,20 @@ class ApiKey(Limited):
     """A key of an app. Only the SHA-256 of the secret is kept. Empty limits mean those of the plan alone."""
 
     class Priority(models.TextChoices):
-        HIGH = "high", "High"
-        DEFAULT = "default", "Default"
-        LOW = "low", "Low"
+        HIGH = "high", _("High")
+        DEFAULT = "default", _("Default")
+        LOW = "low", _("Low")
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="keys")
     name = models.CharField(max_length=80, default="default")
     public_id = models.CharField(max_length=PUBLIC_ID_LENGTH, unique=True, default=new_public_id, editable=False)
     secret_sha256 = models.BinaryField(max_length=32, editable=False)
-    scopes = models.JSONField(default=list, blank=True, help_text="Empty: the data plane. Add “admin” for /v1/admin.")
-    allowed_models = models.JSONField(default=list, blank=True, help_text="Models this key may ask for; empty: all.")
+    scopes = models.JSONField(
+        default=list, blank=True, help_text=_("Empty: the data plane. Add “admin” for /v1/admin.")
+    )
+    allowed_models = models.JSONField(default=list, blank=True, help_text=_("Models this key may ask for; empty: all."))
     priority = models.CharField(
-        max_length=8, choices=Priority.choices, default=Priority.DEFAULT, help_text="Who gets a full provider first."
+        max_length=8, choices=Priority.choices, default=Priority.DEFAULT, help_text=_("Who gets a full provider first.")
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -181,7 +196,7 @@ class AuditEvent(models.Model):
     at = models.DateTimeField(default=timezone.now)
     tenant = models.ForeignKey(Tenant, null=True, on_delete=models.SET_NULL, related_name="+")
     actor = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    actor_label = models.CharField(max_length=254, help_text="Readable after the actor is gone.")
+    actor_label = models.CharField(max_length=254, help_text=_("Readable after the actor is gone."))
     action = models.CharField(max_length=64)
     target = models.CharField(max_length=200)
     before = models.JSONField(null=True)

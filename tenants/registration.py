@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.contrib.auth.password_validation import validate_password
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from tenants import apikeys, provisioning
 from tenants.apikeys import Issued
@@ -14,7 +15,7 @@ from tenants.roles import ADMIN_SCOPE
 
 
 class EmailTaken(ValueError):
-    """There is an account with this address."""
+    gettext("There is an account with this address.")
 
 
 class Joined(NamedTuple):
@@ -54,7 +55,9 @@ def join(email: str, *, password: str | None = None, name: str = "", ip: str | N
             with transaction.atomic():
                 user = User.objects.create_user(email, password)
         except IntegrityError:
-            raise EmailTaken(f"There is an account for {email} already. Log in to create another key.") from None
+            raise EmailTaken(
+                gettext("There is an account for %(email)s already. Log in to create another key.") % {"email": email}
+            ) from None
         tenant = open_workspace(user, name=name, ip=ip)
     return Joined(user, tenant)
 

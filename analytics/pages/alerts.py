@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import urllib.parse
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -19,15 +20,17 @@ from rest_framework.exceptions import NotFound, ValidationError
 
 from analytics.alerts import changes, names, rules
 from analytics.alerts.forms import HistoryForm, RuleForm
-from analytics.alerts.kinds import KINDS, Kind, line_of, title_of
+from analytics.alerts.kinds import KINDS, Kind
 from analytics.alerts.models import AlertEvent
 from analytics.alerts.rules import Rule
+from analytics.alerts.telling import line_of, title_of
 from tenants.access import allowed, by_of, membership_of
 from tenants.management_views import Conflict
 from tenants.models import Role
 from tenants.pace import TooOften
 from tenants.paging import Order
 from tenants.roles import Action
+from tenants.writing import exact
 
 PAGE = 50
 _ORDER = Order("alerts-page", ("at", "id"), descending=True)
@@ -52,8 +55,8 @@ class Told(NamedTuple):
     text: str
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def history(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The newest first."""
     form = HistoryForm(request.GET)
@@ -81,16 +84,16 @@ def _told(event: AlertEvent) -> Told:
     return Told(event, names.name_of(event.kind), title_of(event.kind, facts), line_of(event.kind, facts))
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def read(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     tenant, by = membership_of(request).tenant, by_of(request)
     told(request, lambda: changes.mark_read(tenant, id, by))
     return _back(request, slug)
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def read_all(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Those that the page knew of: `until` is when it was made."""
     tenant, by = membership_of(request).tenant, by_of(request)
@@ -113,7 +116,7 @@ def _back(request: HttpRequest, slug: str) -> HttpResponseBase:
     """To the history as it was filtered."""
     response = redirect("alerts", slug)
     form = HistoryForm(request.POST)
-    if form.is_valid() and (asked := "&".join(f"{name}={value}" for name, value in _filters(form).items())):
+    if form.is_valid() and (asked := urllib.parse.urlencode(_filters(form))):
         response["Location"] += f"?{asked}"
     return response
 
@@ -135,8 +138,8 @@ class Line(NamedTuple):
     is_default: bool
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def rule_list(request: HttpRequest, slug: str) -> HttpResponseBase:
     lines = [_line(KINDS[kind], rule) for kind, rule in rules.read_all().items()]
     return render(request, "analytics/alerts/rules.html", {"lines": lines})
@@ -144,7 +147,7 @@ def rule_list(request: HttpRequest, slug: str) -> HttpResponseBase:
 
 def _line(kind: Kind, rule: Rule) -> Line:
     sums = [
-        (str(names.THRESHOLDS.get(name, name)), ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}")
+        (str(names.THRESHOLDS.get(name, name)), ", ".join(map(exact, value if isinstance(value, list) else [value])))
         for name, value in rule.thresholds.items()
     ]
     channels = [str(label) for name, label in names.CHANNELS.items() if name in rule.channels]
@@ -152,8 +155,8 @@ def _line(kind: Kind, rule: Rule) -> Line:
     return Line(kind, names.name_of(kind.name), rule, sums, channels, roles, rule == rules.default_of(kind.name))
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.FIGURES)
+@require_http_methods(["GET", "POST"])
 def rule(request: HttpRequest, slug: str, kind: str) -> HttpResponseBase:
     """Who may not change it sees it."""
     if kind not in KINDS:

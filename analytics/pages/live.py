@@ -6,19 +6,23 @@ import datetime as dt
 import urllib.parse
 from typing import NamedTuple
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
-from rest_framework.exceptions import ValidationError
 
+from analytics import sketches
 from analytics.dashboard import dashboard as read_dashboard
+from analytics.pages.reasons import choose_or_say_why
 from analytics.windows import RANGES, Choice, choose, window_of
+from billing import shortage
+from tenants import onboarding
 from tenants.access import allowed, membership_of
+from tenants.models import Tenant
 from tenants.roles import Action
 
 LABELS: dict[str, Promise] = {
@@ -56,37 +60,36 @@ class Picked(NamedTuple):
     wrong: str = ""
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def dashboard(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Whole without JavaScript, but for the charts; kept up to date over a WebSocket with it."""
     membership, now = membership_of(request), timezone.now()
     tenant = membership.tenant
     # Who only looks in is no member, and the feed is for members.
     is_fed = membership.pk is not None
-    choice, wrong = choose_or_say_why(request)
+    choice, wrong = choose_or_say_why(lambda: choose(request.GET.dict()), Choice())
     window = window_of(choice, now)
+    shown = read_dashboard(window, now)
     context = {
         "tenant": tenant,
         "picked": picked(choice, request, wrong),
         "window": window,
-        "feed": f"/ws/t/{tenant.slug}/live/?{choice.query}" if window.is_open and is_fed else "",
+        "feed": _feed(tenant, choice) if window.is_open and is_fed else "",
         "each": EACH[window.step_s],
-        "shown": read_dashboard(window, now),
+        "shown": shown,
+        "requests_sketch": sketches.of_requests(shown.bars),
+        "savings_sketch": sketches.of_savings(shown.bars),
+        "shortages": shortage.of(tenant, now),
         "query": choice.query,
-        "base_url": f"{settings.PUBLIC_URL}/v1",
+        "first_call": onboarding.curl(),
     }
     return render(request, "analytics/dashboard.html", context, status=400 if wrong else 200)
 
 
-def choose_or_say_why(request: HttpRequest) -> tuple[Choice, str]:
-    """Of a URL that says no time, the usual one, and why."""
-    try:
-        return choose(request.GET.dict()), ""
-    except ValidationError as error:
-        # One sentence: the first parameter's first.
-        reasons = next(iter(error.detail.values())) if isinstance(error.detail, dict) else error.detail
-        return Choice(), str(reasons[0] if isinstance(reasons, list) else reasons)
+def _feed(tenant: Tenant, choice: Choice) -> str:
+    """It speaks the language of its page."""
+    return f"/ws/t/{tenant.slug}/live/?{choice.query}&language={get_language()}"
 
 
 def picked(choice: Choice | None, request: HttpRequest, wrong: str, kept: dict[str, str] | None = None) -> Picked:

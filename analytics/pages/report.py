@@ -9,15 +9,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from analytics import forecasts, reports, savings, spans, statements
-from analytics.pages.savings import Outlook, choose_or_say_why, outlook
+from analytics.pages.savings import Outlook, asked_span, outlook
 from tenants.access import allowed, membership_of
 from tenants.roles import Action
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def report(request: HttpRequest, slug: str) -> HttpResponseBase:
-    span, wrong = choose_or_say_why(request)
+    span, wrong = asked_span(request)
     if wrong:
         raise Http404
     told, now = statements.statement(span), timezone.now()

@@ -17,18 +17,21 @@ from rest_framework.exceptions import ValidationError
 from analytics import figures, searches, stories
 from analytics.events import OUTCOMES
 from analytics.models import UsageRecord
-from analytics.pages.live import choose_or_say_why, picked
-from analytics.windows import Choice, window_of
+from analytics.pages.live import picked
+from analytics.pages.reasons import choose_or_say_why
+from analytics.windows import Choice, choose, window_of
+from tenants import apikeys
 from tenants.access import allowed, membership_of
-from tenants.models import ApiKey, Tenant
+from tenants.models import Tenant
 from tenants.roles import Action
 
 _TIME = ("range", "from", "to", "tz")
-KEYS = 200
+# So many keys are a list to choose from; more are a field that suggests, the living ones at least.
+LISTED, SUGGESTED = 200, apikeys.MAX_KEYS
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def requests(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Filters and page are in the URL. Who asks for an id that one request has is led to its story."""
     tenant, now = membership_of(request).tenant, timezone.now()
@@ -43,15 +46,18 @@ def requests(request: HttpRequest, slug: str) -> HttpResponseBase:
         query, page = {}, searches.Found([], None)
         unread = _("One of the filters is nothing that can be looked for. Shown is nothing.")
     filters = {name: value for name, value in query.items() if name != "cursor"}
+    keys = list(apikeys.living_first(tenant).only("public_id", "name")[: SUGGESTED + 1])
     context = {
         "tenant": tenant,
         "picked": picked(choice, request, wrong, filters),
         "time": {name: request.GET[name] for name in _TIME if request.GET.get(name)},
         "query": query,
         "unread": unread,
-        "keys": ApiKey.objects.filter(tenant=tenant).order_by("name", "pk").values_list("public_id", "name")[:KEYS],
+        "keys": keys[:SUGGESTED],
+        "has_many_keys": len(keys) > LISTED,
         "outcomes": [searches.HITS, *OUTCOMES],
         "latest": [figures.row_of(record, now) for record in page.rows],
+        "looked_since": page.since,
         "older": _address(request, cursor=page.next) if page.next else "",
         "newest": _address(request) if "cursor" in query else "",
         "is_narrowed": bool(filters) or choice is not None,
@@ -63,7 +69,7 @@ def _time(request: HttpRequest) -> tuple[Choice | None, str]:
     """None: any time."""
     if not any(request.GET.get(name) for name in ("range", "from", "to")):
         return None, ""
-    choice, wrong = choose_or_say_why(request)
+    choice, wrong = choose_or_say_why(lambda: choose(request.GET.dict()), Choice())
     return (None if wrong else choice), wrong
 
 
@@ -73,8 +79,8 @@ def _address(request: HttpRequest, **more: str) -> str:
     return "?" + urllib.parse.urlencode(kept | more)
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def story(request: HttpRequest, slug: str, ref: str) -> HttpResponseBase:
     tenant = membership_of(request).tenant
     found = stories.find(ref) if ref.isprintable() else []

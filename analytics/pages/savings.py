@@ -13,17 +13,18 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
-from rest_framework.exceptions import ValidationError
 
 from analytics import exports, forecasts, reports, savings, spans, statements, walks
 from analytics.api.base import names_of_keys
 from analytics.figures import usd
+from analytics.pages.reasons import choose_or_say_why
 from analytics.savings import Group
 from analytics.spans import Span
 from tenants.access import allowed, membership_of
 from tenants.db import schema_of
 from tenants.models import Tenant
 from tenants.roles import Action
+from tenants.writing import number
 
 RANGES: dict[str, Promise] = {
     spans.MONTH: _("This month"),
@@ -50,11 +51,11 @@ class Outlook(NamedTuple):
     left_days: str
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def overview(request: HttpRequest, slug: str) -> HttpResponseBase:
     now = timezone.now()
-    span, wrong = choose_or_say_why(request)
+    span, wrong = asked_span(request)
     by = by_of(request)
     told = statements.statement(span)
     context = {
@@ -73,14 +74,10 @@ def overview(request: HttpRequest, slug: str) -> HttpResponseBase:
     return render(request, "analytics/savings/overview.html", context, status=400 if wrong else 200)
 
 
-def choose_or_say_why(request: HttpRequest) -> tuple[Span, str]:
-    """Of a URL that says no time, this month, and why."""
+def asked_span(request: HttpRequest) -> tuple[Span, str]:
+    """Of a URL that says none, this month, and why."""
     now = timezone.now()
-    try:
-        return spans.choose(request.GET.dict(), now), ""
-    except ValidationError as error:
-        reasons = next(iter(error.detail.values())) if isinstance(error.detail, dict) else error.detail
-        return spans.span_of(spans.MONTH, now), str(reasons[0] if isinstance(reasons, list) else reasons)
+    return choose_or_say_why(lambda: spans.choose(request.GET.dict(), now), spans.span_of(spans.MONTH, now))
 
 
 def by_of(request: HttpRequest) -> str:
@@ -91,24 +88,25 @@ def by_of(request: HttpRequest) -> str:
 def outlook(found: forecasts.Forecast | None) -> Outlook | None:
     if found is None:
         return None
+    digits = 2 if found.saved_usd >= 100 else None
     return Outlook(
-        saved=usd(found.saved_usd),
-        low=usd(found.low_usd),
-        high=usd(found.high_usd),
-        cost=usd(found.cost_usd),
-        so_far=usd(found.so_far_usd),
-        per_day=usd(found.per_day_usd),
+        saved=usd(found.saved_usd, digits=digits),
+        low=usd(found.low_usd, digits=digits),
+        high=usd(found.high_usd, digits=digits),
+        cost=usd(found.cost_usd, digits=digits),
+        so_far=usd(found.so_far_usd, digits=digits),
+        per_day=usd(found.per_day_usd, digits=digits),
         days=found.days,
-        left_days=f"{found.left_days:.1f}",
+        left_days=number(found.left_days, 1),
     )
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def breakdown_file(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Every row, with all digits; a page of them at a time."""
     tenant, by = membership_of(request).tenant, by_of(request)
-    span, wrong = choose_or_say_why(request)
+    span, wrong = asked_span(request)
     if wrong:
         raise Http404
     columns = (*_NAMED[by], *_COLUMNS)
@@ -161,12 +159,12 @@ def _money(sums: savings.Sums) -> tuple[Decimal, Decimal, Decimal]:
     return sums.would_usd, sums.cost_usd, sums.saved_usd
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def dollar(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Of the dearest saved request of the time, or of the one that is named."""
     tenant = membership_of(request).tenant
-    span, wrong = choose_or_say_why(request)
+    span, wrong = asked_span(request)
     found, reach = walks.dearest(span)
     asked = request.GET.get("request", "")
     record = walks.find(asked) if asked else next(iter(found), None)

@@ -24,10 +24,13 @@ from analytics import reports, savings, shares, spans, statements
 from analytics.models import SavingsShare
 from analytics.pages.savings import RANGES
 from analytics.spans import Span
-from tenants import addresses, keyspace, pace
+from tenants import addresses, keyspace, once, pace
 from tenants.access import allowed, by_of, membership_of
+from tenants.api import first_error
 from tenants.db import schema_of
+from tenants.members import Refused
 from tenants.roles import Action
+from tenants.writing import day
 
 # For an address: people who look do it some times, who tries out links is to be slow.
 OPENED_PER_MINUTE = 60
@@ -54,13 +57,12 @@ class ShareForm(forms.Form):
         try:
             self.span = spans.custom(first, min(last, now.date()), now)
         except ValidationError as error:
-            reasons = cast(dict[str, list[Any]], error.detail)
-            raise forms.ValidationError(str(reasons["from"][0])) from None
+            raise forms.ValidationError(first_error(error.detail)[1]) from None
         return given
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.SHARE)
+@require_http_methods(["GET", "POST"])
 def links(request: HttpRequest, slug: str) -> HttpResponseBase:
     tenant = membership_of(request).tenant
     if request.method == "GET":
@@ -72,11 +74,13 @@ def links(request: HttpRequest, slug: str) -> HttpResponseBase:
     form = ShareForm(request.POST)
     if not form.is_valid():
         return _listed(request, form, status=400)
+    if once.is_again(request):
+        return redirect("savings-links", slug)
     given = form.cleaned_data
     wish = shares.Wish(form.span, given["label"], given["shows_keys"], given["lives_days"])
     try:
         share, token = shares.make(tenant, wish, by_of(request))
-    except shares.Refused as refused:
+    except Refused as refused:
         form.add_error(None, str(refused))
         return _listed(request, form, status=400)
     address = f"{settings.PUBLIC_URL}{reverse('shared-savings', args=[token])}"
@@ -94,7 +98,7 @@ def _listed(request: HttpRequest, form: ShareForm, status: int = 200) -> HttpRes
 def _time(share: SavingsShare) -> str:
     if share.first_day is None or share.last_day is None:
         return str(RANGES[share.range])
-    return f"{share.first_day:%-d %b %Y} – {share.last_day:%-d %b %Y}"
+    return f"{day(share.first_day)} – {day(share.last_day)}"
 
 
 def _state(share: SavingsShare, now: dt.datetime) -> str:
@@ -103,8 +107,8 @@ def _state(share: SavingsShare, now: dt.datetime) -> str:
     return "revoked" if share.revoked_at else "expired"
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.SHARE)
+@require_http_methods(["GET", "POST"])
 def unshare(request: HttpRequest, slug: str, share_id: int) -> HttpResponseBase:
     """Asks once."""
     tenant = membership_of(request).tenant
@@ -125,7 +129,7 @@ def shared(request: HttpRequest, token: str) -> HttpResponseBase:
     """For everybody who has the link. One that is over, was revoked or never was, is told apart by nobody."""
     address = addresses.client_address(request)
     key = keyspace.shares_opened(addresses.neighbourhood(address) if address else "")
-    if pace.wait_s(key, OPENED_PER_MINUTE, "Shared savings are shown") is not None:
+    if pace.wait_s(key, OPENED_PER_MINUTE) is not None:
         return _private(render(request, "429.html", status=429))
     opened = shares.find(token)
     if opened is None:

@@ -21,11 +21,11 @@ from rest_framework.exceptions import ValidationError
 
 from analytics.alerts import changes, names
 from analytics.alerts.forms import LogForm, WebhookForm
-from analytics.alerts.kinds import title_of
 from analytics.alerts.models import Delivery, WebhookEndpoint
 from analytics.alerts.standing import origin
+from analytics.alerts.telling import title_of
 from analytics.pages.alerts import told
-from tenants import roles
+from tenants import kept, once, roles
 from tenants.access import allowed, by_of, membership_of
 from tenants.paging import Order
 from tenants.roles import Action
@@ -57,21 +57,23 @@ def _find(id: uuid.UUID) -> WebhookEndpoint:
     return found
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def webhook_list(request: HttpRequest, slug: str) -> HttpResponseBase:
     hooks = [_hook(request, endpoint) for endpoint in WebhookEndpoint.objects.all()]
     context = {"hooks": hooks, "most": changes.MAX_ENDPOINTS, "has_room": len(hooks) < changes.MAX_ENDPOINTS}
     return render(request, "analytics/alerts/webhooks.html", context)
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.ALERTS)
+@require_http_methods(["GET", "POST"])
 def new(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Ends with the page that shows the secret, once."""
     form = WebhookForm(request.POST if request.method == "POST" else None)
     tenant, by = membership_of(request).tenant, by_of(request)
     if form.is_valid():
+        if once.is_again(request):
+            return redirect("alert-webhooks", slug)
         values = form.cleaned_data["values"]
         made = told(request, lambda: changes.make_endpoint(tenant, values, by))
         return redirect("alert-webhooks", slug) if made is None else _secret(request, *made)
@@ -84,8 +86,8 @@ def _secret(request: HttpRequest, endpoint: WebhookEndpoint, secret: str) -> Htt
     return render(request, "analytics/alerts/secret.html", context, status=201)
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.ALERTS)
+@require_http_methods(["GET", "POST"])
 def webhook(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     """With its address, which is why only who may change it opens it."""
     endpoint = _find(id)
@@ -100,8 +102,8 @@ def webhook(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     return render(request, "analytics/alerts/webhook.html", context, status=400 if form.errors else 200)
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def pause(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     """Off, or with `on` on again."""
     tenant, by, on = membership_of(request).tenant, by_of(request), "on" in request.POST
@@ -110,16 +112,18 @@ def pause(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     return redirect("alert-webhook", slug, id)
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def rotate(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
+    if once.is_again(request):
+        return redirect("alert-webhook", slug, id)
     tenant, by = membership_of(request).tenant, by_of(request)
     made = told(request, lambda: changes.rotate_secret(tenant, id, by))
     return redirect("alert-webhook", slug, id) if made is None else _secret(request, *made)
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def test(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     tenant, by = membership_of(request).tenant, by_of(request)
     if told(request, lambda: changes.send_test(tenant, id, by)) is None:
@@ -128,8 +132,8 @@ def test(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     return redirect(f"{reverse('alert-deliveries', args=[slug])}?endpoint={id}")
 
 
-@require_http_methods(["GET", "POST"])
 @allowed(Action.ALERTS)
+@require_http_methods(["GET", "POST"])
 def delete(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     """Asks once."""
     if request.method == "GET":
@@ -156,8 +160,8 @@ class Sent(NamedTuple):
     can_replay: bool
 
 
-@require_GET
 @allowed(Action.FIGURES)
+@require_GET
 def log(request: HttpRequest, slug: str) -> HttpResponseBase:
     """What was sent, the newest first."""
     to = [(str(each.pk), each.description or origin(each.url)) for each in WebhookEndpoint.objects.all()]
@@ -189,11 +193,11 @@ def _sent(delivery: Delivery) -> Sent:
 
 
 def _attempt(one: dict[str, Any]) -> Attempt:
-    return Attempt(dt.datetime.fromisoformat(one["at"]), one["status"], one["error"], round(one["took_ms"]))
+    return Attempt(dt.datetime.fromisoformat(one["at"]), one["status"], kept.read(one["error"]), round(one["took_ms"]))
 
 
-@require_POST
 @allowed(Action.ALERTS)
+@require_POST
 def replay(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
     tenant, by = membership_of(request).tenant, by_of(request)
     if (sent := told(request, lambda: changes.replay(tenant, id, by))) is None:

@@ -13,17 +13,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from tenants import addresses, invitations
+from tenants.linked import secretly
 from tenants.members import Refused
 from tenants.models import Invitation, Membership, User
 from tenants.settings_forms import JoinForm
 
 
-@never_cache
+@secretly
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "POST"])
 def invited(request: HttpRequest, token: str) -> HttpResponseBase:

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -18,11 +18,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from redis.exceptions import RedisError
 
-from tenants import addresses, deletion, onboarding, roles, support, workspaces
+from tenants import addresses, deletion, onboarding, once, roles, support, workspaces
 from tenants.access import allowed, by_of, membership_of
+from tenants.members import Refused
 from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tenants.roles import Action
-from tenants.settings_forms import NamedForm, NewWorkspaceForm, SupportForm, WorkspaceForm, posted
+from tenants.settings_forms import NamedForm, NewWorkspaceForm, RetentionForm, SupportForm, WorkspaceForm, posted
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +45,19 @@ def roles_table(request: HttpRequest, slug: str) -> HttpResponseBase:
 def workspace(request: HttpRequest, slug: str) -> HttpResponseBase:
     membership = membership_of(request)
     tenant = membership.tenant
-    given = {"name": tenant.name, "email": tenant.email}
-    form = WorkspaceForm(posted(request), initial=given)
+    form = WorkspaceForm(posted(request), initial=_given(tenant))
     if request.method == "POST":
         return _change(request, slug, form)
     return _workspace(request, form)
+
+
+def _given(tenant: Tenant) -> dict[str, str]:
+    return {"name": tenant.name, "email": tenant.email}
+
+
+def _keeping(tenant: Tenant, data: QueryDict | None = None) -> RetentionForm:
+    most = tenant.subscription.plan.retention_days
+    return RetentionForm(data, most=most, initial={"days": tenant.retention_days})
 
 
 def _change(request: HttpRequest, slug: str, form: WorkspaceForm) -> HttpResponseBase:
@@ -59,15 +68,35 @@ def _change(request: HttpRequest, slug: str, form: WorkspaceForm) -> HttpRespons
     return redirect("workspace", slug)
 
 
-def _workspace(request: HttpRequest, form: WorkspaceForm, status: int = 200) -> HttpResponseBase:
+def _workspace(
+    request: HttpRequest, form: WorkspaceForm, keeping: RetentionForm | None = None, status: int = 200
+) -> HttpResponseBase:
     tenant = membership_of(request).tenant
     context = {
         "form": form,
+        "keeping": keeping or _keeping(tenant),
+        "subscription": tenant.subscription,
         "plan": tenant.subscription.plan,
         "support_is_open": support.is_open(tenant),
         "support_days": support.DAYS,
     }
     return render(request, "tenants/settings/workspace.html", context, status=status)
+
+
+@allowed(Action.SETTINGS)
+@require_POST
+def retention(request: HttpRequest, slug: str) -> HttpResponseBase:
+    """How long records are kept. What deletes some asks once."""
+    tenant = membership_of(request).tenant
+    form = _keeping(tenant, request.POST)
+    if not form.is_valid():
+        return _workspace(request, WorkspaceForm(initial=_given(tenant)), form, status=400)
+    days = form.cleaned_data["days"]
+    if form.shortens and "sure" not in request.POST:
+        return render(request, "tenants/settings/retention.html", {"days": days})
+    workspaces.change(tenant, {"retention_days": days}, **by_of(request))
+    messages.success(request, _("Saved."))
+    return redirect("workspace", slug)
 
 
 @allowed(Action.SETTINGS)
@@ -97,7 +126,7 @@ def delete(request: HttpRequest, slug: str) -> HttpResponseBase:
         name = tenant.name
         try:
             _end(request, tenant)
-        except deletion.StillBound as error:
+        except (deletion.StillBound, Refused) as error:
             form.add_error(None, str(error))
         except OperationalError as error:
             logger.error("tenant %s cannot be deleted now: %s", tenant.pk, error)
@@ -111,14 +140,15 @@ def delete(request: HttpRequest, slug: str) -> HttpResponseBase:
         "is_forgotten": deletion.nowhere_else(tenant).filter(pk=membership.user_id).exists(),
         "keys": ApiKey.objects.filter(tenant=tenant, revoked_at=None).count(),
         "pays": tenant.subscription.is_stripes,
+        "at_stripe": bool(tenant.subscription.stripe_customer_id),
     }
     return render(request, "tenants/settings/delete.html", context, status=400 if form.errors else 200)
 
 
 def _end(request: HttpRequest, tenant: Tenant) -> None:
-    """Raises StillBound, or OperationalError while nothing has been deleted."""
+    """Raises StillBound, Refused, or OperationalError while nothing has been deleted."""
     try:
-        deletion.end(tenant, **by_of(request))
+        deletion.end(tenant, cast(User, request.user), ip=addresses.client_address(request))
     except (OperationalError, RedisError) as error:
         if tenant.status != Tenant.Status.DELETED:
             raise
@@ -143,6 +173,8 @@ def new_workspace(request: HttpRequest) -> HttpResponseBase:
     """Ends, as sign-up does, with the page that shows the first key, once."""
     form = NewWorkspaceForm(posted(request))
     if request.method == "POST" and form.is_valid():
+        if once.is_again(request):
+            return redirect("workspaces")
         address = addresses.client_address(request)
         try:
             addresses.count_registration(address)

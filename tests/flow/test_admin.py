@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
@@ -30,12 +31,13 @@ from analytics.alerts.standing import note
 from billing import resets
 from billing.models import LedgerEntry, Plan, PriceOverride, Reconciliation, Subscription
 from nexus import task_log, urls
-from tenants import apikeys, keys, suspension
+from tenants import apikeys, keys, secretbox, support, suspension
 from tenants.db import schema_of
-from tenants.models import ApiKey, AuditEvent, Tenant, User
+from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
 from tests.booked import book
-from tests.conftest import Workspace
+from tests.conftest import PASSWORD, Workspace
 from tests.database import current_schema
+from tests.management import confirm
 from tests.pages import flat
 from tests.usage import miss
 
@@ -166,7 +168,7 @@ def test_a_tenant_is_issued_a_key(operator: Client, alice: Workspace) -> None:
 def test_an_edit_is_audited_with_before_and_after(operator: Client, alice: Workspace) -> None:
     data = {
         "name": "spare",
-        "scopes": '["admin"]',
+        "scopes": '["operator"]',
         "allowed_models": "[]",
         "priority": "default",
         "monthly_tokens": "9",
@@ -175,7 +177,7 @@ def test_an_edit_is_audited_with_before_and_after(operator: Client, alice: Works
     assert operator.post(url(ApiKey, "change", alice.api_key.pk), data).status_code == 302
     event = audited(alice.tenant, "key.changed")
     assert event.before == {"name": "default", "scopes": [], "monthly_tokens": None}
-    assert event.after == {"name": "spare", "scopes": ["admin"], "monthly_tokens": 9}
+    assert event.after == {"name": "spare", "scopes": ["operator"], "monthly_tokens": 9}
 
 
 @pytest.mark.parametrize("scopes", ['{"a": 1}', '"admin"', "[1]", '[""]', "7"])
@@ -203,27 +205,124 @@ def test_overrides_that_the_data_plane_cannot_apply_are_refused(
     }
 
 
-def test_who_becomes_a_member_and_who_leaves_is_audited(operator: Client, alice: Workspace, mallory: Workspace) -> None:
-    owner = alice.tenant.memberships.get()
-    data = {"name": alice.tenant.name, "email": alice.tenant.email}
-    total = {"keys-TOTAL_FORMS": 0, "keys-INITIAL_FORMS": 0, "memberships-INITIAL_FORMS": 1}
-    rows = {
-        "memberships-0-id": owner.pk, "memberships-0-tenant": alice.tenant.pk, "memberships-0-user": alice.owner.pk,
-        "memberships-0-role": "admin", "memberships-1-user": mallory.owner.pk, "memberships-1-role": "viewer",
-        "memberships-1-tenant": alice.tenant.pk,
-    }  # fmt: skip
-    page = url(Tenant, "change", alice.tenant.pk)
-    assert operator.post(page, {**data, **total, **rows, "memberships-TOTAL_FORMS": 2}).status_code == 302
-    added, changed = audited(alice.tenant, "member.added"), audited(alice.tenant, "member.changed")
-    assert (added.target, added.after) == (mallory.owner.email, {"role": "viewer"})
-    assert (changed.before, changed.after) == ({"role": "owner"}, {"role": "admin"})
-    gone = {
-        "memberships-0-id": alice.tenant.memberships.get(user=mallory.owner).pk, "memberships-0-DELETE": "on",
-        "memberships-0-user": mallory.owner.pk, "memberships-0-role": "viewer", "memberships-0-tenant": alice.tenant.pk,
-    }  # fmt: skip
-    assert operator.post(page, {**data, **total, **gone, "memberships-TOTAL_FORMS": 1}).status_code == 302
+# --- what an operator cannot get at -----------------------------------------------------------------------------------
+
+
+def test_the_admins_own_login_lets_nobody_in(alice: Workspace) -> None:
+    """It would ask for no second factor, and count no wrong passwords."""
+    User.objects.filter(pk=alice.owner.pk).update(is_staff=True, is_superuser=True)
+    client = Client()
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == "/login/?next=/admin/"
+    given = {"username": alice.owner.email, "password": PASSWORD, "next": "/admin/"}
+    assert client.post("/admin/login/", given).status_code == 405
+    assert client.get("/admin/").status_code == 302
+    # Where people log in, their second factor is asked for, and guessing ends.
+    Authenticator.objects.create(user=alice.owner, type="totp", data={"secret": secretbox.seal("x" * 32).decode()})
+    asked = client.post("/login/?next=/admin/", {"login": alice.owner.email, "password": PASSWORD})
+    assert asked.headers["Location"].startswith("/account/2fa/authenticate/")
+    assert client.get("/admin/").status_code == 302
+    elsewhere = Client(REMOTE_ADDR="203.0.113.78")
+    for _ in range(5):
+        elsewhere.post("/login/?next=/admin/", {"login": alice.owner.email, "password": "not it"})
+    last = elsewhere.post("/login/?next=/admin/", {"login": alice.owner.email, "password": PASSWORD})
+    assert b"Too many failed login attempts" in last.content
+
+
+def member_of(workspace: Workspace, user: User, role: str = "owner") -> dict[str, object]:
+    return {"tenant": workspace.tenant.pk, "user": user.pk, "role": role}
+
+
+def test_nobody_is_let_in_whom_the_workspace_has_not(operator: Client, alice: Workspace, mallory: Workspace) -> None:
+    confirm(mallory)
+    accomplice = member_of(alice, mallory.owner)
+    assert operator.get(url(Membership, "add")).status_code == 200
+    assert "its own people invite" in flat(operator.post(url(Membership, "add"), accomplice))
+    support.grant(alice.tenant, 1)
+    staff = User.objects.get(email="operator@example.com")
+    assert "An operator looks in" in flat(operator.post(url(Membership, "add"), member_of(alice, staff)))
+    assert operator.post(url(Membership, "add"), accomplice).status_code == 302
+    assert audited(alice.tenant, "member.added").after == {"role": "owner"}
+    added = Membership.objects.get(tenant=alice.tenant, user=mallory.owner)
+    assert operator.post(url(Membership, "change", added.pk), {"role": "viewer"}).status_code == 302
+    event = audited(alice.tenant, "member.changed")
+    assert (event.target, event.before, event.after) == (mallory.owner.email, {"role": "owner"}, {"role": "viewer"})
+    support.revoke(alice.tenant)
+    assert operator.post(url(Membership, "change", added.pk), {"role": "owner"}).status_code == 403
+    assert operator.post(url(Membership, "delete", added.pk), {"post": "yes"}).status_code == 302
     assert audited(alice.tenant, "member.removed").before == {"role": "viewer"}
-    assert not alice.tenant.memberships.filter(user=mallory.owner).exists()
+    assert [member.user for member in alice.tenant.memberships.all()] == [alice.owner]
+
+
+def test_only_a_confirmed_address_is_let_in(operator: Client, alice: Workspace, mallory: Workspace) -> None:
+    support.grant(alice.tenant, 1)
+    answer = operator.post(url(Membership, "add"), member_of(alice, mallory.owner, "viewer"))
+    assert "Nobody has confirmed" in flat(answer)
+    assert alice.tenant.memberships.count() == 1
+
+
+def test_the_last_owner_stays_an_owner(operator: Client, alice: Workspace) -> None:
+    support.grant(alice.tenant, 1)
+    owner = alice.tenant.memberships.get()
+    answer = operator.post(url(Membership, "change", owner.pk), {"role": "viewer"})
+    assert "last owner" in flat(answer)
+    assert operator.post(url(Membership, "delete", owner.pk), {"post": "yes"}).status_code == 403
+    many = {"action": "delete_selected", "_selected_action": [owner.pk], "post": "yes"}
+    operator.post(url(Membership, "changelist"), many)
+    assert alice.tenant.memberships.get().role == "owner"
+
+
+def test_a_workspace_made_here_gets_its_first_owner(operator: Client, mallory: Workspace) -> None:
+    confirm(mallory)
+    slug = f"made-{uuid.uuid4().hex[:8]}"
+    operator.post(url(Tenant, "add"), {"name": "Made", "slug": slug, "email": mallory.owner.email})
+    made = Tenant.objects.get(slug=slug)
+    given = {"tenant": made.pk, "user": mallory.owner.pk, "role": "owner"}
+    assert operator.post(url(Membership, "add"), given).status_code == 302
+    assert made.memberships.get().user == mallory.owner
+
+
+@pytest.mark.parametrize("scope", ["content", "cache", "admin", "team", "providers", "figures"])
+def test_no_key_that_manages_is_shown_to_an_operator(operator: Client, alice: Workspace, scope: str) -> None:
+    support.grant(alice.tenant, 1)
+    managing = apikeys.issue(alice.tenant, name="managing", scopes=[scope]).key
+    assert not KEY.search(act(operator, ApiKey, "rotate", managing.pk))
+    page = act(operator, Tenant, "rotate_keys", alice.tenant.pk)
+    assert len(KEY.findall(page)) == 1, "of the app's key alone"
+    managing.refresh_from_db()
+    alice.api_key.refresh_from_db()
+    assert managing.expires_at is None and alice.api_key.expires_at is not None
+    # Nor is one that was shown given it afterwards.
+    shown = KEY.search(act(operator, Tenant, "issue_key", alice.tenant.pk))
+    assert shown is not None
+    key = ApiKey.objects.get(tenant=alice.tenant, name="issued")
+    data = {"name": "issued", "scopes": f'["{scope}"]', "allowed_models": "[]", "priority": "default"}
+    answer = operator.post(url(ApiKey, "change", key.pk), {**data, "budget_mode": "hard"})
+    assert "Only people of the workspace" in flat(answer)
+    key.refresh_from_db()
+    assert key.scopes == []
+    act(operator, ApiKey, "revoke", managing.pk)
+    managing.refresh_from_db()
+    assert managing.revoked_at is not None
+
+
+def test_a_large_workspaces_page_is_small_and_is_saved(operator: Client, alice: Workspace) -> None:
+    many = [
+        ApiKey(tenant=alice.tenant, name=f"k{number}", secret_sha256=uuid.uuid4().bytes * 2) for number in range(800)
+    ]
+    ApiKey.objects.bulk_create(many)
+    people = User.objects.bulk_create(User(email=f"{uuid.uuid4().hex}@example.com") for _ in range(250))
+    Membership.objects.bulk_create(Membership(tenant=alice.tenant, user=person, role="viewer") for person in people)
+    page = url(Tenant, "change", alice.tenant.pk)
+    answer = operator.get(page)
+    assert len(answer.content) < 200_000 and ">801<" in flat(answer) and ">251<" in flat(answer)
+    # The form as the page has it.
+    given = {field.name: field.value() or "" for field in answer.context["adminform"].form}
+    for formset in answer.context["inline_admin_formsets"]:
+        assert len(formset.forms) < 10
+    assert operator.post(page, {**given, "name": "Larger"}).status_code == 302
+    for model in (Membership, ApiKey):
+        listed = f"{url(model, 'changelist')}?tenant__id__exact={alice.tenant.pk}"
+        assert listed in flat(answer) and "100" in flat(operator.get(listed))
 
 
 def test_a_plan_is_changed_for_the_chosen(operator: Client, alice: Workspace) -> None:

@@ -143,6 +143,17 @@ def test_a_private_address_is_refused_at_once_unless_allowed(admin: Workspace, s
     made(admin, "/api/providers", provider_of(base_url=url))
 
 
+def test_what_is_sent_to_a_public_address_is_encrypted(admin: Workspace, settings: Any) -> None:
+    settings.PRIVATE_PROVIDERS = False
+    plain = provider_of(base_url="http://api.example.com/v1")
+    assert "https" in refused(call(admin, "POST", "/api/providers", plain), 400, "base_url")
+    made(admin, "/api/providers", provider_of())
+    change = {"base_url": "http://api.example.com/v1", "api_key": "sk-new"}
+    refused(call(admin, "PATCH", "/api/providers/own", change), 400, "base_url")
+    settings.PRIVATE_PROVIDERS = True
+    made(admin, "/api/providers", {**plain, "name": "plain"})
+
+
 def test_a_default_on_this_machine_is_not_the_workspaces(admin: Workspace, settings: Any) -> None:
     settings.PRIVATE_PROVIDERS = False
     refused(call(admin, "POST", "/api/providers", {"name": "own", "kind": "ollama"}), 400, "base_url")

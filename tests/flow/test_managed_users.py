@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from allauth.account.models import EmailAddress
 
-from tenants import apikeys, management_users
+from tenants import apikeys, members
 from tenants.models import Membership, User
 from tests.conftest import Workspace
-from tests.management import audited, call, made, refused
+from tests.management import audited, call, confirm, made, refused
 
 PATH = "/v1/admin/users"
 
@@ -18,6 +19,7 @@ def roles(workspace: Workspace) -> dict[str, str]:
 
 def test_who_has_signed_up_is_added_changed_and_removed(admin: Workspace, mallory: Workspace) -> None:
     email = mallory.owner.email
+    confirm(mallory)
     member = made(admin, PATH, {"email": f" {email.upper()} ", "role": "finance"})
     assert (member["id"], member["email"], member["role"], member["active"]) == (
         mallory.owner.pk, email, "finance", True,
@@ -60,10 +62,24 @@ def test_who_has_not_signed_up_or_is_a_member_is_refused(admin: Workspace) -> No
     refused(call(admin, "POST", PATH, {"email": admin.owner.email}), 409)
 
 
+def test_who_only_says_the_address_is_theirs_gets_in_nowhere(admin: Workspace, mallory: Workspace) -> None:
+    """Mallory has signed up with the address of somebody whom this workspace's people know."""
+    email = mallory.owner.email
+    told = refused(call(admin, "POST", PATH, {"email": email, "role": "admin"}), 400, "email")
+    assert "An invitation confirms it" in told
+    EmailAddress.objects.create(user=mallory.owner, email=email, verified=False, primary=True)
+    refused(call(admin, "POST", PATH, {"email": email, "role": "admin"}), 400, "email")
+    # Nor does another address of theirs count.
+    EmailAddress.objects.create(user=mallory.owner, email=f"own-{email}", verified=True)
+    refused(call(admin, "POST", PATH, {"email": email, "role": "admin"}), 400, "email")
+    assert roles(admin) == {admin.owner.email: "owner"}
+
+
 def test_a_workspace_has_so_many_members_at_most(
     admin: Workspace, mallory: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(management_users, "MAX_MEMBERS", 1)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 1)
+    confirm(mallory)
     refused(call(admin, "POST", PATH, {"email": mallory.owner.email}), 409)
 
 
