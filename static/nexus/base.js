@@ -6,8 +6,9 @@ const FORMS = {
   time: { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
   day: { day: "numeric", month: "short", year: "numeric" },
 };
-const LANGUAGE = document.documentElement.lang;
-const formats = Object.fromEntries(Object.entries(FORMS).map(([name, form]) => [name, new Intl.DateTimeFormat(LANGUAGE === "en" ? "en-GB" : LANGUAGE, form)]));
+// The day stands before the month in our English (nexus/formats/en).
+const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
+const formats = Object.fromEntries(Object.entries(FORMS).map(([name, form]) => [name, new Intl.DateTimeFormat(language, form)]));
 
 // The server writes UTC, which stays as the tooltip. A day is one of UTC, as the ledger's are, and is left alone.
 function showLocalTimes(root) {
@@ -36,4 +37,11 @@ document.addEventListener("click", (event) => {
 // What htmx has put in.
 document.addEventListener("htmx:load", (event) => showLocalTimes(event.target.parentNode ?? document));
 showLocalTimes(document);
-window.nexus = { showLocalTimes };
+// What would do nothing without a script is not shown until then (nexus.css).
+document.documentElement.classList.add("scripted");
+// On narrow screens sections stand in a row that scrolls: to the one that is open.
+for (const here of document.querySelectorAll(".side [aria-current], .sub [aria-current]")) {
+  const row = here.closest("ul, nav");
+  row.scrollLeft += here.getBoundingClientRect().left - row.getBoundingClientRect().left - (row.clientWidth - here.clientWidth) / 2;
+}
+window.nexus = { language, showLocalTimes };

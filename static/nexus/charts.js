@@ -4,8 +4,7 @@
 window.nexus.charts = (() => {
   const HEIGHT = 220;
   const DAY_S = 86400;
-  const language = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
-  const format = (form) => new Intl.DateTimeFormat(language, { hourCycle: "h23", ...form });
+  const format = (form) => new Intl.DateTimeFormat(window.nexus.language, { hourCycle: "h23", ...form });
   const clock = format({ hour: "2-digit", minute: "2-digit" });
   const day = format({ day: "numeric", month: "short" });
   const moment = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
@@ -26,7 +25,7 @@ window.nexus.charts = (() => {
 
     function say() {
       const index = chart.cursor.idx;
-      let text = "\u00a0";
+      let text = readout.dataset.hint;
       if (index != null) {
         const [here, there] = [moment, utc].map((form) => form.format(at(chart.data[0][index])));
         text = `${here}${here === there ? "" : ` (${there} UTC)`}: ${tell(index)}`;

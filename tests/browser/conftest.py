@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,15 +43,21 @@ def fits(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} at {width} px"
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    """One a test: while Playwright runs, no other event loop can in this thread."""
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     assert path, "Chromium is missing; on Debian: apt-get install chromium"
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """One a test: while Playwright runs, no other event loop can in this thread."""
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture
@@ -90,8 +97,11 @@ def _is_refusal(answer: Response) -> bool:
 
 def accessible(page: Page) -> None:
     """Fails on what axe-core calls serious or critical."""
+    assert severe(page) == [], page.url
+
+
+def severe(page: Page) -> list[str]:
+    """The rules that are broken, each with the first places."""
     found = Axe().run(page).response["violations"]
-    severe = [
-        (rule["id"], [node["target"] for node in rule["nodes"]][:5]) for rule in found if rule["impact"] in SEVERE
-    ]
-    assert severe == [], f"{page.url}: {severe}"
+    rules = [rule for rule in found if rule["impact"] in SEVERE]
+    return [f"{rule['id']} at {[node['target'] for node in rule['nodes']][:5]}" for rule in rules]

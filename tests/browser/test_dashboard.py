@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from analytics.tasks import drain_usage
-from tests.browser.conftest import WIDE, Visit, accessible, apart, fits
+from tests.browser.conftest import WIDE, Visit, apart
 from tests.conftest import PASSWORD, Workspace
 from tests.usage import exact_hit, miss, send, stream_of
 
@@ -174,21 +174,6 @@ def test_times_and_the_picker_are_the_viewers(alice: Workspace, server: str, bro
     expect(page).to_have_url(re.compile(r"tz=Asia%2FTokyo"))
     expect(page.get_by_label("From")).to_have_value("2026-11-01T00:00")
     context.close()
-
-
-def test_nothing_moves_for_who_wants_less_motion_and_all_is_readable(alice: Workspace, visit: Visit) -> None:
-    events = [miss(alice), exact_hit(alice), miss(alice, status=502, error="provider_failed", billed_tokens=0)]
-    send(stream_of(alice), *events)
-    drain()
-    page = visit(dashboard_of(alice), alice)
-    expect(page.get_by_role("status")).to_have_text("live")
-    for path in ("", "?from=2026-11-01T00:00&to=2026-11-02T00:00", "requests/", f"requests/{events[0].id}/"):
-        page.goto(f"{dashboard_of(alice)}{path}")
-        accessible(page)
-        fits(page)
-    page.goto(f"{dashboard_of(alice)}requests/nothing-like-it/")
-    accessible(page)
-    fits(page)
 
 
 def test_it_is_all_there_without_scripts(alice: Workspace, server: str, visit: Visit, browser: Browser) -> None:

@@ -79,7 +79,7 @@ def test_from_sign_up_to_the_first_hit(visit: Visit) -> None:
     page = visit("/login/")
     sign_up(page)
     key = page.locator("#api-key").inner_text()
-    for tab, words in (("Python", "OpenAI(base_url="), ("Node", "baseURL"), ("LangChain", "ChatOpenAI(")):
+    for tab, words in (("Python", "client = OpenAI("), ("Node", "baseURL"), ("LangChain", "ChatOpenAI(")):
         page.get_by_text(tab, exact=True).click()
         shown = page.locator(".tabs pre:visible")
         expect(shown).to_contain_text(words)
@@ -141,24 +141,3 @@ def test_a_passkey_that_is_not_given_is_no_error_of_the_page(visit: Visit) -> No
     # On an address without a name the browser refuses at once.
     page.get_by_role("button", name="Use a passkey").click()
     expect(page.get_by_text("No passkey was given")).to_be_visible()
-
-
-@pytest.mark.parametrize("path", ["/login/", "/signup/", "/account/password/reset/", "/account/password/reset/done/"])
-def test_a_strangers_pages_are_for_everybody(visit: Visit, path: str) -> None:
-    page = visit(path)
-    accessible(page)
-    fits(page)
-
-
-def test_the_pages_of_the_account_are_for_everybody(visit: Visit) -> None:
-    page = visit("/login/")
-    sign_up(page)
-    page.goto("/account/2fa/totp/activate/")
-    accessible(page)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("heading", name="Set up an authenticator app")).to_be_visible()
-    for path in ("", "email/", "password/change/", "2fa/", "2fa/totp/activate/", "2fa/webauthn/add/", "sessions/"):
-        page.goto(f"/account/{path}")
-        accessible(page)
-        fits(page)

@@ -8,15 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.models import Route
 from tenants.db import schema_of
-from tests.booked import book
-from tests.browser.conftest import Visit, accessible, apart, fits
-from tests.calls import make_route
+from tests.browser.conftest import Visit, apart
 from tests.conftest import PASSWORD, Workspace
-from tests.usage import miss
-
-LOOKS = [
-    "", "routes/new", "routes/new?strategy=complexity", "providers/", "new-provider", "results/", "explain/", "calls/",
-]  # fmt: skip
 
 
 def routing(workspace: Workspace, path: str = "") -> str:
@@ -29,38 +22,6 @@ def targets(workspace: Workspace, model: str) -> list[tuple[str, int]]:
             return list(Route.objects.get(model=model).targets.values_list("upstream_model", "weight"))
 
     return list(apart(read))
-
-
-def give_routes(workspace: Workspace) -> int:
-    """The id of a route between two variants that have been asked."""
-    make_route(workspace, "house", "ok", "echo", strategy="weighted")
-    make_route(workspace, "house-fast", "ok", "slow", strategy="fastest", hedge_after_ms=800)
-    variants = [{"variant": "fake/ok"}] * 3 + [{"variant": "fake/echo", "latency_ms": 1900.0}]
-    book(workspace, *(miss(workspace, model="house", **facts) for facts in variants))
-    with schema_of(workspace.tenant):
-        return Route.objects.get(model="house").pk
-
-
-def test_every_page_is_accessible_and_fits_with_much_and_with_nothing(
-    alice: Workspace, mallory: Workspace, with_provider: Callable[[Workspace], Workspace], visit: Visit
-) -> None:
-    apart(with_provider, alice)
-    route_id = apart(give_routes, alice)
-    page = visit(routing(alice), alice)
-    more = [f"routes/{route_id}/", f"routes/{route_id}/delete", "providers/fake/", "providers/fake/delete"]
-    for path in [*LOOKS, *more]:
-        page.goto(routing(alice, path))
-        accessible(page)
-        fits(page)
-    page.goto(routing(alice, "results/?model=house&days=30"))
-    expect(page.get_by_role("row").filter(has_text="fake/echo")).to_contain_text("1.90 s")
-    accessible(page)
-    fits(page)
-    page = visit(routing(mallory), mallory)
-    for path in LOOKS:
-        page.goto(routing(mallory, path))
-        accessible(page)
-        fits(page)
 
 
 def test_a_weighted_route_is_made_with_rows_that_come_and_move(alice: Workspace, visit: Visit) -> None:

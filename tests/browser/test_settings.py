@@ -119,9 +119,6 @@ def test_roles_and_the_workspace_are_read_and_support_let_in(alice: Workspace, v
     whole(page)
     page.get_by_role("button", name="End it now").click()
     assert not apart(lambda: support.is_open(Tenant.objects.get(pk=alice.tenant.pk)))
-    for rest in ("transfer", "leave"):
-        page.goto(settings_of(alice, rest))
-        whole(page)
 
 
 def test_the_log_is_filtered_in_place_and_its_address_holds_the_filter(alice: Workspace, visit: Visit) -> None:
