@@ -51,7 +51,8 @@ def bill(record: UsageRecord) -> Bill:
     known = record.token_details or {}
     details = [(name.replace("_", " "), count(tokens)) for name, tokens in sorted(known.items())]
     if not booked:
-        return Bill(is_saving, usd(booked), [], details)
+        is_free = record.status >= 400 and record.billed_tokens <= 0
+        return Bill(is_saving, usd(Decimal(0) if is_free else booked), [], details)
     tokens = (record.prompt_tokens, known.get("cached", 0), record.completion_tokens)
     for price, tier in _prices(record):
         usd_of = pricing.cost(price, *tokens, known)

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
 from analytics import feeds
@@ -25,11 +26,17 @@ class Refused(Exception):
         self.code = code
 
 
+def _known(language: str) -> str:
+    """As pages name it that are in it; English instead of what there is not."""
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
 class LiveConsumer(AsyncWebsocketConsumer):
     # News come to the feed, once for all who show the same.
     channel_layer_alias = None
 
     viewer: Viewer
+    language: str
     _key: Key | None = None
     _sender: asyncio.Task[None] | None = None
 
@@ -59,8 +66,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         membership = await database_sync_to_async(find_membership)(user, slug)
         if membership is None:
             raise Refused(NOT_A_MEMBER)
+        asked = dict(urllib.parse.parse_qsl(self.scope["query_string"].decode("latin-1")))
+        self.language = _known(asked.get("language", ""))
         try:
-            choice = choose(dict(urllib.parse.parse_qsl(self.scope["query_string"].decode("latin-1"))))
+            choice = choose(asked)
         except ValidationError:
             raise Refused(NO_SUCH_RANGE) from None
         return Key(membership.tenant_id, choice)

@@ -1,5 +1,7 @@
 """What the live page shows of a window, as text: made here for the page and for its updates, so that both say the same.
 
+It is looked for once, and written once for each language of those who look at it.
+
 Sums are compared with as long a time before, each up to its last whole minute or hour.
 """
 
@@ -17,9 +19,12 @@ from django.utils.translation import gettext, ngettext
 from analytics import figures, queries
 from analytics.events import HIT_EXACT, HIT_SEMANTIC, MISS
 from analytics.figures import NOTHING, Row, count, duration, percent, usd
+from analytics.models import UsageRecord
 from analytics.queries import ALL, BEFORE, GROWING, Bar, Failure, Pace, Slice, Totals
 from analytics.windows import Window
+from billing.shortage import Shortage
 from tenants.models import Tenant
+from tenants.writing import number
 
 # Rows of the tables by model and by kind of failure; what is beyond them is added up in one more.
 MODELS, KINDS = 6, 6
@@ -62,29 +67,60 @@ class Dashboard(NamedTuple):
     has_requests: bool
 
 
+class Found(NamedTuple):
+    """What the database says, in no language yet."""
+
+    slices: list[Slice]
+    bars: list[Bar]
+    paces: dict[str, Pace]
+    saved: queries.Saved
+    failures: list[Failure]
+    latest: list[UsageRecord]
+    has_requests: bool
+
+
 def dashboard(window: Window, now: dt.datetime) -> Dashboard:
-    """Of the tenant whose schema this runs in."""
+    """Of the tenant whose schema this runs in, in the language of this thread."""
+    return write(look(window, now), now)
+
+
+def look(window: Window, now: dt.datetime) -> Found:
+    """All of its queries."""
     slices, bars = queries.sums(window)
-    shown = _of(ALL, slices)
-    sums = _total(shown)
-    return Dashboard(
-        figures=_figures(sums, shown, queries.paces(window), queries.saved(now)),
-        deltas=_deltas(sums.less(_total(_of(GROWING, slices))), _total(_of(BEFORE, slices))),
-        models=_models(shown),
-        kinds=_kinds(queries.failures(window, KINDS), sums.errors),
-        latest=[figures.row_of(record, now) for record in queries.latest(window)],
+    return Found(
+        slices=slices,
         bars=bars,
-        has_requests=sums.requests > 0 or queries.has_requests(),
+        paces=queries.paces(window),
+        saved=queries.saved(now),
+        failures=queries.failures(window, KINDS),
+        latest=queries.latest(window),
+        has_requests=_total(_of(ALL, slices)).requests > 0 or queries.has_requests(),
     )
 
 
-def message(shown: Dashboard, tenant: Tenant, query: str) -> dict[str, Any]:
+def write(found: Found, now: dt.datetime) -> Dashboard:
+    """Asks the database nothing."""
+    shown = _of(ALL, found.slices)
+    sums = _total(shown)
+    return Dashboard(
+        figures=_figures(sums, shown, found.paces, found.saved),
+        deltas=_deltas(sums.less(_total(_of(GROWING, found.slices))), _total(_of(BEFORE, found.slices))),
+        models=_models(shown),
+        kinds=_kinds(found.failures, sums.errors),
+        latest=[figures.row_of(record, now) for record in found.latest],
+        bars=found.bars,
+        has_requests=found.has_requests,
+    )
+
+
+def message(shown: Dashboard, tenant: Tenant, query: str, shortages: Sequence[Shortage]) -> dict[str, Any]:
     """The same for the page that is already open. `query` is of its URL, and of those it leads to."""
     around = {"tenant": tenant, "query": query}
     rows = {
         name: render_to_string(f"analytics/_{name}.html", {name: getattr(shown, name), **around}).strip()
         for name in ("latest", "models", "kinds")
     }
+    rows["short"] = render_to_string("billing/_shortages.html", {"shortages": shortages, "tenant": tenant}).strip()
     same = {"figures": shown.figures, "deltas": shown.deltas, "series": shown.bars}
     return {"type": "dashboard", **same, **rows, "empty": not shown.has_requests}
 
@@ -141,8 +177,12 @@ def _figures(sums: Totals, shown: Sequence[Slice], paces: dict[str, Pace], saved
 
 def _said(sums: Totals) -> str:
     """For who does not see the page change."""
-    text = ngettext("%(requests)s request", "%(requests)s requests", sums.requests)
-    return (text + gettext(", hit rate %(rate)s, %(failed)s failed, %(saved)s saved")) % {
+    text = ngettext(
+        "%(requests)s request, hit rate %(rate)s, %(failed)s failed, %(saved)s saved",
+        "%(requests)s requests, hit rate %(rate)s, %(failed)s failed, %(saved)s saved",
+        sums.requests,
+    )
+    return text % {
         "requests": count(sums.requests),
         "rate": percent(sums.hit_rate),
         "failed": count(sums.errors),
@@ -181,7 +221,7 @@ def _delta(now: Decimal | int, before: Decimal | int, *, good: int) -> Delta:
         return Delta(gettext("as much"), "other")
     kind = "other" if not good else "better" if change * good > 0 else "worse"
     if change >= 10:
-        return Delta(gettext("%(times)s times as much") % {"times": f"{change + 1:,.0f}"}, kind)
+        return Delta(gettext("%(times)s times as much") % {"times": number(change + 1)}, kind)
     text = gettext("+%(share)s more") if change > 0 else gettext("−%(share)s less")
     return Delta(text % {"share": percent(abs(change))}, kind)
 
@@ -192,7 +232,7 @@ def _points(now: float | None, before: float | None) -> Delta:
     change = 100 * (now - before)
     if abs(change) < 0.05:
         return Delta(gettext("the same"), "other")
-    points = {"points": f"{abs(change):.1f}"}
+    points = {"points": number(abs(change), 1)}
     if change > 0:
         return Delta(gettext("+%(points)s points, higher") % points, "better")
     return Delta(gettext("−%(points)s points, lower") % points, "worse")
@@ -216,7 +256,7 @@ def _models(shown: Sequence[Slice]) -> list[ModelRow]:
         sums = by_model[model]
         rows.append(row(model, model, sums.requests, sums.cost_usd, sums.saved_usd))
     if others := [by_model[model] for model in order[MODELS:]]:
-        name = ngettext("%(number)s other", "%(number)s others", len(others)) % {"number": len(others)}
+        name = ngettext("%(number)s other", "%(number)s others", len(others)) % {"number": count(len(others))}
         sums_of = [(one.requests, one.cost_usd, one.saved_usd) for one in others]
         requests, costs, saved = zip(*sums_of, strict=True)
         rows.append(row("", name, sum(requests), sum(costs, Decimal(0)), sum(saved, Decimal(0))))

@@ -9,8 +9,11 @@ import datetime as dt
 from decimal import Decimal
 from typing import NamedTuple
 
+from django.utils.translation import gettext
+
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
 from analytics.models import UsageRecord
+from tenants.writing import number
 
 NOTHING = "–"
 # Of older ones the day is shown, too.
@@ -38,6 +41,8 @@ class Row(NamedTuple):
 
 
 def row_of(record: UsageRecord, now: dt.datetime) -> Row:
+    # No answer, no price.
+    is_free = record.status >= 400 and record.billed_tokens <= 0 and record.cost_usd is None
     return Row(
         id=str(record.pk),
         at=record.at,
@@ -50,9 +55,9 @@ def row_of(record: UsageRecord, now: dt.datetime) -> Row:
         simulated=record.simulated,
         tokens=count(record.prompt_tokens + record.completion_tokens),
         latency=duration(record.latency_ms),
-        cost=usd(record.cost_usd, digits=6),
-        saved=usd(record.saved_usd, digits=6),
-        similarity="" if record.similarity is None else f"{record.similarity:.3f}",
+        cost=NOTHING if is_free else usd(record.cost_usd, digits=6),
+        saved=NOTHING if is_free else usd(record.saved_usd, digits=6),
+        similarity="" if record.similarity is None else number(record.similarity, 3),
         request_id=record.request_id,
     )
 
@@ -67,23 +72,23 @@ def kind_of(record: UsageRecord) -> str:
 def usd(amount: Decimal | None, *, digits: int | None = None) -> str:
     """As many digits as tell something, unless a column needs them all alike."""
     if amount is None:
-        return "no price"
+        return gettext("no price")
     if amount == 0:
         return "$0"
     if digits is None:
         digits = 2 if abs(amount) >= 100 else 4 if abs(amount) >= Decimal("0.01") else 6
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.{digits}f}"
+    return f"{'-' if amount < 0 else ''}${number(abs(amount), digits)}"
 
 
 def percent(part: float | None) -> str:
-    return NOTHING if part is None else f"{100 * part:.1f} %"
+    return NOTHING if part is None else f"{number(100 * part, 1)} %"
 
 
-def count(number: int) -> str:
-    return f"{number:,}"
+def count(things: int) -> str:
+    return number(things)
 
 
 def duration(milliseconds: float) -> str:
     if milliseconds >= 1000:
-        return f"{milliseconds / 1000:.2f} s"
-    return f"{milliseconds:.{1 if milliseconds < 10 else 0}f} ms"
+        return f"{number(milliseconds / 1000, 2)} s"
+    return f"{number(milliseconds, 1 if milliseconds < 10 else 0)} ms"

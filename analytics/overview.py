@@ -8,13 +8,17 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.utils.translation import gettext_noop
 from psycopg import sql
 
 from analytics import costs
 from analytics.costs import Question, Reach, Sums
 from analytics.models import UsageRecord
+from tenants import kept
 from tenants.db import table
 
+PLAYGROUND = gettext_noop("the playground")
+kept.keep(PLAYGROUND)
 # By a record's dialect.
 ENDPOINTS = {
     "openai-chat": "/v1/chat/completions",
@@ -24,7 +28,7 @@ ENDPOINTS = {
     "simple-chat": "/api/chat",
     "prompt-chat": "/v1/chat",
     "socket-chat": "/ws/chat",
-    "playground": "the playground",
+    "playground": PLAYGROUND,
     "passthrough": "/v1/… (passed on)",
 }
 

@@ -22,6 +22,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 from reportlab.platypus import Table as Grid
 
 from analytics.statements import Chart, Row, Statement, Table
+from tenants.writing import day, day_of_month, moment
 
 MODELS, DAYS = 12, 31
 _INK, _DIM, _LINE = HexColor("#14192b"), HexColor("#525c75"), HexColor("#c9d0e0")
@@ -66,7 +67,7 @@ def pdf(report: Report) -> bytes:
     def foot(canvas: Canvas, page: Any) -> None:
         canvas.setFont("Helvetica", 7.5)
         canvas.setFillColor(_DIM)
-        made = f"{report.made_at:%-d %b %Y, %H:%M} UTC"
+        made = moment(report.made_at)
         canvas.drawString(_EDGE, 10 * mm, _("NexusGateway · generated %(at)s") % {"at": made})
         canvas.drawRightString(A4[0] - _EDGE, 10 * mm, str(page.page))
 
@@ -76,7 +77,7 @@ def pdf(report: Report) -> bytes:
 
 def _content(report: Report, title: str) -> list[Flowable]:
     told, span = report.told, report.told.span
-    period = f"{span.first_day:%-d %b %Y} – {span.last_day:%-d %b %Y} (UTC)"
+    period = f"{day(span.first_day)} – {day(span.last_day)} (UTC)"
     if span.is_open:
         period += ", " + _("up to when this was generated")
     parts: list[Flowable] = [
@@ -154,9 +155,9 @@ def _drawing(chart: Chart) -> Drawing:
         drawing.add(_rect(x, low + paid * scale, unit * 8, saved * scale, _SAVED))
     ends = [("start", left), ("middle", left + wide / 2), ("end", _WIDE)]
     days = chart.days if len(chart.days) == 3 else [chart.days[0], None, chart.days[-1]]
-    for day, (anchor, x) in zip(days, ends, strict=True):
-        if day is not None:
-            drawing.add(String(x, 2, f"{day:%-d %b}", textAnchor=anchor, **_label()))
+    for at, (anchor, x) in zip(days, ends, strict=True):
+        if at is not None:
+            drawing.add(String(x, 2, day_of_month(at), textAnchor=anchor, **_label()))
     return drawing
 
 

@@ -8,13 +8,15 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from billing import budgets, ledger_admin, subscriptions, summary  # noqa: F401  the ledger's pages
 from billing.models import MeterReport, Plan, PlatformLimits, PriceOverride, Subscription
 from billing.stripe import state
 from billing.stripe.errors import BillingError
-from tenants.admin import ReadOnly
+from tenants.admin import ROWS, ReadOnly
 from tenants.forms import LimitsForm
 from tenants.operators import actor, button, record_edit
 
@@ -58,21 +60,22 @@ class SubscriptionForm(forms.ModelForm):
 @admin.register(Subscription)
 class SubscriptionAdmin(ModelAdmin):
     form = SubscriptionForm
+    list_per_page = ROWS
     list_display = ("tenant", "plan", "status", "period_end", "grace_until", "anchor_at", "overrides")
     list_filter = ("plan", "status")
     search_fields = ("tenant__slug", "tenant__name", "stripe_customer_id")
     list_select_related = ("tenant", "plan")
     fieldsets = (
         (None, {"fields": ("tenant", "plan", "anchor_at", "overrides")}),
-        ("The tenant's own budget", {"fields": summary.BUDGET}),
+        (_("The tenant's own budget"), {"fields": summary.BUDGET}),
         (
-            "At Stripe",
-            {"fields": AT_STRIPE, "description": "As Stripe said when it was last asked. It has the last word."},
+            _("At Stripe"),
+            {"fields": AT_STRIPE, "description": _("As Stripe said when it was last asked. It has the last word.")},
         ),
     )
     actions = ("look_at_stripe", "forget_customer")
     actions_detail = ("look_at_stripe_button",)
-    look_at_stripe_button = button("look_at_stripe", "Ask Stripe now")
+    look_at_stripe_button = button("look_at_stripe", _("Ask Stripe now"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> tuple[str, ...]:
         decided = ("plan",) if obj is not None and obj.is_stripes else ()
@@ -91,7 +94,7 @@ class SubscriptionAdmin(ModelAdmin):
         budgets.change(obj.tenant, budgets.of(obj), **actor(request))
         subscriptions.change_plan(obj.tenant, obj.plan_id, overrides=obj.overrides, **actor(request))
 
-    @admin.action(description="Ask Stripe now", permissions=["change"])
+    @admin.action(description=_("Ask Stripe now"), permissions=["change"])
     def look_at_stripe(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
         asked = 0
         for subscription in chosen.exclude(stripe_customer_id=None).select_related("tenant"):
@@ -100,14 +103,20 @@ class SubscriptionAdmin(ModelAdmin):
                 asked += 1
             except BillingError as error:
                 self.message_user(request, f"{subscription.tenant}: {error}", messages.ERROR)
-        self.message_user(request, f"{asked} of {chosen.count()} are what Stripe says now.")
+        self.message_user(
+            request,
+            gettext("%(number)s of %(all)s are what Stripe says now.") % {"number": asked, "all": chosen.count()},
+        )
 
-    @admin.action(description="Let go of customers that Stripe does not know", permissions=["change"])
+    @admin.action(description=_("Let go of customers that Stripe does not know"), permissions=["change"])
     def forget_customer(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> None:
         for subscription in chosen.select_related("tenant"):
             try:
                 state.forget(subscription.tenant, **actor(request))
-                self.message_user(request, f"{subscription.tenant} is on Free, and may buy again.")
+                self.message_user(
+                    request,
+                    gettext("%(workspace)s is on Free, and may buy again.") % {"workspace": subscription.tenant},
+                )
             except BillingError as error:
                 self.message_user(request, f"{subscription.tenant}: {error}", messages.ERROR)
 
@@ -118,7 +127,7 @@ class SubscriptionAdmin(ModelAdmin):
             return actions
         for plan in Plan.objects.all():
             name = f"change_to_{plan.code}"
-            actions[name] = (_change_to(plan), name, f"Change plan to {plan.name}")
+            actions[name] = (_change_to(plan), name, gettext("Change plan to %(plan)s") % {"plan": plan.name})
         return actions
 
 
@@ -131,7 +140,9 @@ def _change_to(plan: Plan) -> Any:
                 changed += 1
             except subscriptions.StripeDecides as refusal:
                 modeladmin.message_user(request, str(refusal), messages.ERROR)
-        modeladmin.message_user(request, f"{changed} on {plan.name} now.")
+        modeladmin.message_user(
+            request, gettext("%(number)s on %(plan)s now.") % {"number": changed, "plan": plan.name}
+        )
 
     return change
 

@@ -6,31 +6,37 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from billing.figures import count, moment, usd
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from billing.figures import count, usd
 from billing.models import Reconciliation
 from tenants.models import Tenant
+from tenants.writing import moment
 
 # Each book, what it is, and why it is there.
-BOOKS = (
-    ("redis", "Counters", "By which calls are let in, or refused with 402"),
-    ("records", "Usage records", "One for each call, with its tokens and price"),
-    ("rollups", "Sums by the hour", "What the dashboard and the reports show"),
-    ("stripe", "Stripe's meters", "What a metered plan is invoiced by"),
-    ("closed", "Closed period", "The sums that were kept when the period was over"),
+BOOKS: tuple[tuple[str, Promise, Promise], ...] = (
+    ("redis", gettext_lazy("Counters"), gettext_lazy("By which calls are let in, or refused with 402")),
+    ("records", gettext_lazy("Usage records"), gettext_lazy("One for each call, with its tokens and price")),
+    ("rollups", gettext_lazy("Sums by the hour"), gettext_lazy("What the dashboard and the reports show")),
+    ("stripe", gettext_lazy("Stripe's meters"), gettext_lazy("What a metered plan is invoiced by")),
+    ("closed", gettext_lazy("Closed period"), gettext_lazy("The sums that were kept when the period was over")),
 )
 # What comparisons say of books that there is nothing to compare with.
-_NOT_COMPARED = {
-    "not metered": "not used: nothing of this period is metered",
-    "not closed": "not yet: the period is still open",
-    "no counters": "not there: nothing was counted lately",
+_NOT_COMPARED: dict[str, Promise] = {
+    "not metered": gettext_lazy("not used: nothing of this period is metered"),
+    "not closed": gettext_lazy("not yet: the period is still open"),
+    "no counters": gettext_lazy("not there: nothing was counted lately"),
+    "not compared": gettext_lazy("not compared"),
 }
 
 
 class Book(NamedTuple):
     """`verdict`: agrees, differs or absent; `says` is the same for people."""
 
-    name: str
-    what: str
+    name: Promise
+    what: Promise
     verdict: str
     says: str
 
@@ -49,19 +55,22 @@ def of(tenant: Tenant, period_start: dt.datetime) -> Agreement | None:
     books = [_book(found.books, *each) for each in BOOKS]
     compared = moment(found.compared_at)
     if found.drifting_since is None:
-        return Agreement(f"The books agree as of {compared}", True, books)
-    return Agreement(f"The books differ since {moment(found.drifting_since)}; compared {compared}", False, books)
+        return Agreement(_("The books agree as of %(compared)s") % {"compared": compared}, True, books)
+    title = _("The books differ since %(since)s; compared %(compared)s")
+    return Agreement(title % {"since": moment(found.drifting_since), "compared": compared}, False, books)
 
 
-def _book(books: dict[str, Any], source: str, name: str, what: str) -> Book:
+def _book(books: dict[str, Any], source: str, name: Promise, what: Promise) -> Book:
     said = books.get(source, {"not_compared": "not compared"})
     if why := said.get("not_compared"):
-        return Book(name, what, "absent", _NOT_COMPARED.get(why, why))
+        return Book(name, what, "absent", str(_NOT_COMPARED.get(why, why)))
     apart = _apart(said, books["ledger"])
-    says = apart or "agrees"
+    says = apart or _("agrees")
     if source == "stripe" and (free := books.get("parts", {}).get("uncharged")):
-        says += f"; {count(free['requests'])} requests and {usd(Decimal(free['cost_usd']))} of models are not charged:"
-        says += " used outside the metered plan, or booked after it was left"
+        says = _(
+            "%(verdict)s; %(requests)s requests and %(usd)s of models are not charged: used outside the metered plan,"
+            " or booked after it was left"
+        ) % {"verdict": says, "requests": count(free["requests"]), "usd": usd(Decimal(free["cost_usd"]))}
     return Book(name, what, "differs" if apart else "agrees", says)
 
 
@@ -70,8 +79,12 @@ def _apart(said: dict[str, Any], ledger: dict[str, Any]) -> str:
     requests, tokens = (said[name] - ledger[name] for name in ("requests", "tokens"))
     cost = Decimal(said["cost_usd"]) - Decimal(ledger["cost_usd"])
     differences = [
-        (requests, f"{count(requests)} requests"),
-        (tokens, f"{count(tokens)} tokens"),
-        (cost, usd(cost, 10)),
+        (requests, _("%(number)s requests") % {"number": _signed(requests, count(requests))}),
+        (tokens, _("%(number)s tokens") % {"number": _signed(tokens, count(tokens))}),
+        (cost, _signed(cost, usd(cost, 10))),
     ]
-    return ", ".join(f"{'+' if number > 0 else ''}{text}" for number, text in differences if number)
+    return ", ".join(text for number, text in differences if number)
+
+
+def _signed(number: Decimal | int, text: str) -> str:
+    return f"+{text}" if number > 0 else text

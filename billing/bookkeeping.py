@@ -14,20 +14,23 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import orjson
 import redis
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from psycopg.errors import LockNotAvailable
 
 from billing import pricing
 from billing.models import ClosedPeriod, LedgerEntry, Subscription
 from billing.periods import Period, period_at
 from tenants import audit, keyspace
+from tenants.audit import By
 from tenants.db import open_redis
-from tenants.models import ApiKey, Tenant, User
+from tenants.models import ApiKey, Tenant
+from tenants.writing import number
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ def still(tenant_id: int) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCKS + tenant_id])
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            raise Busy("Its usage is being booked.") from error
+            raise Busy(_("Its usage is being booked.")) from error
         raise
     try:
         yield
@@ -110,20 +113,20 @@ class Correction(NamedTuple):
 def check(correction: Correction, reason: str) -> None:
     """Raises ValueError with a sentence."""
     if not any(correction):
-        raise ValueError("Say what to add: requests, tokens or USD.")
+        raise ValueError(_("Say what to add: requests, tokens or USD."))
     if max(abs(correction.requests), abs(correction.tokens)) > LARGEST:
-        raise ValueError(f"Requests and tokens must be within ±{LARGEST:,}.")
+        raise ValueError(_("Requests and tokens must be within ±%(most)s.") % {"most": number(LARGEST)})
     if not correction.cost_usd.is_finite() or abs(correction.cost_usd) > LARGEST_USD:
-        raise ValueError(f"The cost must be within ±{LARGEST_USD:,} USD.")
+        raise ValueError(_("The cost must be within ±%(most)s USD.") % {"most": number(LARGEST_USD)})
     if not reason.strip() or len(reason) > 200 or "\0" in reason:
-        raise ValueError("Give a reason, of 200 characters at most.")
+        raise ValueError(_("Give a reason, of 200 characters at most."))
 
 
 def open_period(tenant: Tenant) -> Period:
     """That of now. Raises ValueError when it is closed already, as after its anchor was put back."""
     period = period_at(Subscription.objects.get(tenant=tenant).anchor_at, timezone.now())
     if ClosedPeriod.objects.filter(tenant=tenant, period_start__gte=period.start).exists():
-        raise ValueError("Its period is closed; try again when the next one has begun.")
+        raise ValueError(_("Its period is closed; try again when the next one has begun."))
     return period
 
 
@@ -134,13 +137,12 @@ def adjust(
     batch: uuid.UUID,
     reason: str,
     key: ApiKey | None = None,
-    actor: User | None = None,
-    ip: str | None = None,
+    **by: Unpack[By],
 ) -> LedgerEntry:
     """Booked once for each `batch`, in the tenant's open period, and counted in Redis. Raises ValueError."""
     check(correction, reason)
     if key is not None and key.tenant_id != tenant.pk:
-        raise ValueError("The key belongs to another workspace.")
+        raise ValueError(_("The key belongs to another workspace."))
     with transaction.atomic():
         be_alone(tenant.pk)
         if (there := LedgerEntry.objects.filter(batch=batch, tenant=tenant, kind="adjustment").first()) is not None:
@@ -159,7 +161,7 @@ def adjust(
         )
         after = {**correction._asdict(), "cost_usd": str(correction.cost_usd), "reason": entry.note}
         after |= {"period_start": period.start.isoformat(), "key": key and key.public_id}
-        audit.record("ledger.adjusted", tenant=tenant, target=str(entry.pk), actor=actor, after=after, ip=ip)
+        audit.record("ledger.adjusted", tenant=tenant, target=str(entry.pk), after=after, **by)
         transaction.on_commit(functools.partial(_count_now, tenant.pk, period.start), robust=True)
     return entry
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 from django.db import transaction
 
@@ -34,12 +34,5 @@ def change(tenant: Tenant, budget: Budget, **by: Unpack[By]) -> Subscription:
     """Takes effect within a second in every process."""
     with transaction.atomic():
         subscription = subscriptions.locked(tenant)
-        before = summary.budget(subscription)
-        values: dict[str, Any] = dict(budget)
-        for name, value in values.items():
-            setattr(subscription, name, value)
-        subscription.save(update_fields=list(values))
-        after = summary.budget(subscription)
-        if after != before:
-            audit.record("budget.changed", tenant=tenant, target=tenant.slug, before=before, after=after, **by)
+        audit.change("budget.changed", subscription, budget, summary.budget, tenant=tenant, target=tenant.slug, **by)
     return subscription

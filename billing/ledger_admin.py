@@ -10,23 +10,24 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from billing import bookkeeping
 from billing.bookkeeping import Correction
 from billing.models import ClosedPeriod, LedgerEntry, Reconciliation
-from tenants.admin import ReadOnly
+from tenants.admin import ROWS, ReadOnly
 from tenants.models import ApiKey
 from tenants.operators import actor
 
 
 class AdjustmentForm(forms.ModelForm):
     key = forms.CharField(
-        label="API key",
+        label=gettext_lazy("API key"),
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Its public id, where the adjustment is to count against the key's own limits, too.",
+        help_text=gettext_lazy("Its public id, where the adjustment is to count against the key's own limits, too."),
     )
     # What is sent twice is booked once.
     batch = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
@@ -34,8 +35,11 @@ class AdjustmentForm(forms.ModelForm):
     class Meta:
         model = LedgerEntry
         fields = ("tenant", "requests", "tokens", "cost_usd", "note")
-        labels = {"cost_usd": "USD", "note": "Reason"}
-        help_texts = {"tokens": "Less than zero gives back.", "note": "Kept in the ledger and in the audit log."}
+        labels = {"cost_usd": gettext_lazy("USD"), "note": gettext_lazy("Reason")}
+        help_texts = {
+            "tokens": gettext_lazy("Less than zero gives back."),
+            "note": gettext_lazy("Kept in the ledger and in the audit log."),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +59,7 @@ class AdjustmentForm(forms.ModelForm):
         if text := given["key"].strip():
             given["key"] = ApiKey.objects.filter(tenant=given["tenant"], public_id=text.removeprefix("nk-")).first()
             if given["key"] is None:
-                self.add_error("key", "The workspace has no such key.")
+                self.add_error("key", gettext_lazy("The workspace has no such key."))
         return given
 
 
@@ -65,6 +69,7 @@ def correction_of(given: dict[str, Any]) -> Correction:
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnly, ModelAdmin):
+    list_per_page = ROWS
     list_display = ("created_at", "tenant", "kind", "period_start", "requests", "tokens", "cost_usd", "saved_usd")
     list_filter = ("kind",)
     search_fields = ("tenant__slug",)
@@ -76,7 +81,9 @@ class LedgerEntryAdmin(ReadOnly, ModelAdmin):
         return request.user.has_perm("billing.add_ledgerentry")
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> Any:
-        return super().add_view(request, form_url, {**(extra_context or {}), "title": "Book an adjustment"})
+        return super().add_view(
+            request, form_url, {**(extra_context or {}), "title": gettext_lazy("Book an adjustment")}
+        )
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:

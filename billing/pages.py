@@ -11,6 +11,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from billing import agreement, budgets, figures, offers, pace, usage
@@ -19,6 +22,7 @@ from billing.forms import BudgetForm
 from billing.models import FREE, Plan, Subscription
 from billing.notices import notices
 from billing.periods import period_at
+from billing.shortage import shortages
 from billing.stripe import changes, checkout, configuration, invoices, portal, state
 from billing.stripe.errors import BillingError
 from billing.stripe.reading import PAYING
@@ -27,13 +31,16 @@ from tenants.access import allowed, by_of, membership_of
 from tenants.models import Tenant
 from tenants.pace import TooOften
 from tenants.roles import Action
+from tenants.writing import day
 
 INVOICES = 12
 # What the API tells programs to do, people do on the page.
-_ON_THE_PAGE = {
-    "not_subscribed": "This workspace has no subscription to change. Choose a plan below to begin one.",
-    "already_subscribed": "This workspace pays already. Change its plan below; settle an open invoice in the portal.",
-    "payment_due": "A payment is due. Settle it in the customer portal first, then change the plan.",
+_ON_THE_PAGE: dict[str, Promise] = {
+    "not_subscribed": gettext_lazy("This workspace has no subscription to change. Choose a plan below to begin one."),
+    "already_subscribed": gettext_lazy(
+        "This workspace pays already. Change its plan below; settle an open invoice in the portal."
+    ),
+    "payment_due": gettext_lazy("A payment is due. Settle it in the customer portal first, then change the plan."),
 }
 
 
@@ -46,7 +53,7 @@ def _to_billing(tenant: Tenant) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, tenant: Tenant, error: BillingError) -> HttpResponse:
-    messages.error(request, _ON_THE_PAGE.get(error.code, str(error)))
+    messages.error(request, str(_ON_THE_PAGE.get(error.code, error)))
     return _to_billing(tenant)
 
 
@@ -80,6 +87,7 @@ def _overview(request: HttpRequest, form: BudgetForm | None = None, status: int 
         "now": now,
         "used": used,
         "bars": figures.bars(limits_of, subscription, used),
+        "shortages": list(shortages(limits_of, subscription, used, period, now)),
         "form": form or BudgetForm(initial=budgets.of(subscription)),
         "offers": offers.offers(subscription, for_sale=configuration.configured() and may_change),
         "days": figures.days(tenant, period),
@@ -109,8 +117,8 @@ def _invoices(request: HttpRequest, subscription: Subscription) -> Invoices:
     return Invoices(page.invoices, page.invoices[-1].id if page.has_more else "")
 
 
-@require_POST
 @for_payers
+@require_POST
 @paced
 def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Leads to Stripe's payment page."""
@@ -123,8 +131,8 @@ def buy(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     return redirect(session.url)
 
 
-@require_POST
 @for_payers
+@require_POST
 @paced
 def manage(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Leads to Stripe's customer portal, and back by way of `look`."""
@@ -176,8 +184,8 @@ def bought(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "billing/bought.html", context)
 
 
-@require_http_methods(["GET", "POST"])
 @for_payers
+@require_http_methods(["GET", "POST"])
 @paced
 def change(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Another plan: first what it costs, as Stripe reckons."""
@@ -192,9 +200,10 @@ def change(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     except BillingError as error:
         return _refused(request, tenant, error)
     if subscription.pending_plan:
-        messages.success(request, f"The plan changes on {figures.day(subscription.pending_at or timezone.now())}.")
+        on = day(subscription.pending_at or timezone.now())
+        messages.success(request, _("The plan changes on %(day)s.") % {"day": on})
     else:
-        messages.success(request, f"This workspace is on {subscription.plan.name} now.")
+        messages.success(request, _("This workspace is on %(plan)s now.") % {"plan": subscription.plan.name})
     return _to_billing(tenant)
 
 
@@ -229,8 +238,8 @@ def _preview(tenant: Tenant, code: str) -> dict[str, Any]:
     }
 
 
-@require_http_methods(["GET", "POST"])
 @for_payers
+@require_http_methods(["GET", "POST"])
 @paced
 def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     """Asks once, and says what is lost."""
@@ -246,30 +255,31 @@ def cancel(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     except BillingError as error:
         return _refused(request, tenant, error)
     if subscription.cancel_at:
-        messages.success(request, f"Canceled. {subscription.plan.name} ends on {figures.day(subscription.cancel_at)}.")
+        facts = {"plan": subscription.plan.name, "day": day(subscription.cancel_at)}
+        messages.success(request, _("Canceled. %(plan)s ends on %(day)s.") % facts)
     else:
-        messages.success(request, "Canceled. This workspace is on Free now.")
+        messages.success(request, _("Canceled. This workspace is on Free now."))
     return _to_billing(tenant)
 
 
-@require_POST
 @for_payers
+@require_POST
 @paced
 def resume(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     try:
         subscription = changes.resume(tenant, **by_of(request))
     except BillingError as error:
         return _refused(request, tenant, error)
-    messages.success(request, f"This workspace stays on {subscription.plan.name}.")
+    messages.success(request, _("This workspace stays on %(plan)s.") % {"plan": subscription.plan.name})
     return _to_billing(tenant)
 
 
-@require_POST
 @for_payers
+@require_POST
 def budget(request: HttpRequest, tenant: Tenant) -> HttpResponse:
     form = BudgetForm(request.POST)
     if not form.is_valid():
         return _overview(request, form, status=400)
     budgets.change(tenant, cast(Any, form.cleaned_data), **by_of(request))
-    messages.success(request, "The budget is saved, and in effect within a second.")
+    messages.success(request, _("The budget is saved, and in effect within a second."))
     return _to_billing(tenant)

@@ -6,7 +6,7 @@ Requests and tokens, of the workspace and of each key; budgets in dollars stay, 
 from __future__ import annotations
 
 import uuid
-from typing import Any, Unpack
+from typing import Unpack
 
 from django.db import transaction
 from django.db.models import Sum
@@ -42,10 +42,9 @@ def reset_quota(tenant: Tenant, *, batch: uuid.UUID, reason: str, **by: Unpack[B
 
 
 def _give(
-    tenant: Tenant, back: Correction, key: ApiKey | None, key_id: int | None, batch: uuid.UUID, reason: str, by: Any
+    tenant: Tenant, back: Correction, key: ApiKey | None, key_id: int | None, batch: uuid.UUID, reason: str, by: By
 ) -> None:
-    actor = {name: by.get(name) for name in ("actor", "ip")}
-    bookkeeping.adjust(tenant, back, batch=_part(batch, key_id), reason=reason, key=key, **actor)
+    bookkeeping.adjust(tenant, back, batch=_part(batch, key_id), reason=reason, key=key, **by)
 
 
 def _keys(tenant: Tenant) -> list[int | None]:

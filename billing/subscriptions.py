@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from billing import signals
 from billing.models import Plan, Subscription
@@ -20,10 +21,11 @@ class StripeDecides(ValueError):
     """The tenant pays for its plan: what it is on is changed at Stripe, or at the next reading it is changed back."""
 
     def __init__(self, tenant: Tenant) -> None:
-        super().__init__(
-            f"{tenant} pays through Stripe, which decides on its plan. Change or cancel the subscription there, or in"
-            " the workspace's billing; this page follows within seconds."
+        text = _(
+            "%(workspace)s pays through Stripe, which decides on its plan. Change or cancel the subscription there, or"
+            " in the workspace's billing; this page follows within seconds."
         )
+        super().__init__(text % {"workspace": tenant})
 
 
 def change_plan(
@@ -66,5 +68,5 @@ def assign(
 def check_overrides(overrides: Any) -> None:
     """Raises ValueError with a sentence about the first that the data plane could not apply."""
     if not isinstance(overrides, Mapping):
-        raise ValueError("Overrides are a JSON object of limits.")
+        raise ValueError(_("Overrides are a JSON object of limits."))
     limits.check(overrides)

@@ -1,10 +1,11 @@
-"""Celery's part: usage goes to Stripe's meters, subscriptions not heard of are looked at, old events are let go."""
+"""Celery's part: usage and new addresses go to Stripe, subscriptions not heard of are looked at, old events let go."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 import time
+from typing import Any
 
 from celery import shared_task
 from django.db import close_old_connections
@@ -13,7 +14,7 @@ from django.utils import timezone
 from djstripe.models import Event, WebhookEventTrigger
 
 from billing.models import Subscription
-from billing.stripe import configuration, meters, state
+from billing.stripe import configuration, customers, meters, state
 from billing.stripe.errors import BillingError, Unavailable
 from tenants.db import alone
 from tenants.models import Tenant
@@ -90,6 +91,21 @@ def _look(until: float) -> int:
         except BillingError as error:
             logger.error("the subscription of %s was not looked at: %s", tenant, error)
     return done
+
+
+@shared_task(bind=True, autoretry_for=(Unavailable,), retry_backoff=10, retry_backoff_max=600, max_retries=12)
+def update_customer(self: Any, tenant_id: int, before: dict[str, str]) -> None:
+    """Tells Stripe of another name or address. A workspace that is gone needs none."""
+    close_old_connections()
+    tenant = Tenant.objects.filter(pk=tenant_id).first()
+    if tenant is None or not configuration.configured():
+        return
+    try:
+        customers.update(tenant, before, self.request.id)
+    except Unavailable:
+        raise
+    except BillingError as error:
+        logger.error("Stripe has the name and address that %s had before: %s", tenant, error)
 
 
 @shared_task

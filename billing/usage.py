@@ -1,5 +1,5 @@
-"""What a workspace has used and holds in a period: Redis' counters, by which calls are admitted. While they are away it
-is what the ledger has booked, some seconds behind.
+"""What a workspace, or one of its keys, has used and holds in a period: Redis' counters, by which calls are admitted.
+While they are away it is what the ledger has booked, some seconds behind.
 """
 
 from __future__ import annotations
@@ -7,17 +7,17 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import redis
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from billing.ledger import UNIT_USD
 from billing.models import LedgerEntry
 from billing.periods import Period
 from tenants import keyspace
 from tenants.db import open_redis
-from tenants.models import Tenant
+from tenants.models import ApiKey, Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -44,18 +44,27 @@ _COUNTERS = ("r", "hr", "t", "ht", "c", "hc", "dc", "dhc")
 
 
 def of(tenant: Tenant, period: Period, today: dt.date) -> Usage:
-    counters = _counters(tenant, period)
-    return _booked(tenant, period, today) if counters[0] is None else _counted(counters, today)
+    counters = _counters(tenant, period, "")
+    booked = LedgerEntry.objects.filter(tenant=tenant, period_start=period.start)
+    return _booked(booked, today) if counters is None else _counted(counters, today)
 
 
-def _counters(tenant: Tenant, period: Period) -> list[Any]:
+def of_key(key: ApiKey, period: Period, today: dt.date) -> Usage:
+    counters = _counters(key.tenant, period, f"k{key.pk}:")
+    booked = LedgerEntry.objects.filter(tenant=key.tenant, period_start=period.start, key_id=key.pk)
+    return _booked(booked, today) if counters is None else _counted(counters, today)
+
+
+def _counters(tenant: Tenant, period: Period, scope: str) -> list[Any] | None:
+    """None: there are none. The workspace's come first, those of a key with its first call."""
     try:
         with open_redis(timeout_s=REDIS_TIMEOUT_S) as client:
-            counters: Any = client.hmget(keyspace.quota(tenant.pk, period.id), [*_COUNTERS, "D"])
+            names = ["r", *(f"{scope}{name}" for name in (*_COUNTERS, "D"))]
+            first, *counters = cast(list[Any], client.hmget(keyspace.quota(tenant.pk, period.id), names))
     except redis.RedisError as error:
         logger.warning("the page of %s shows what is booked: %s", tenant, error)
-        return [None]
-    return list(counters)
+        return None
+    return None if first is None else counters
 
 
 def _counted(counters: list[Any], today: dt.date) -> Usage:
@@ -68,8 +77,8 @@ def _counted(counters: list[Any], today: dt.date) -> Usage:
     return Usage(requests, held_requests, tokens, held_tokens, usd[0], usd[1], usd[2], usd[3], live=True)
 
 
-def _booked(tenant: Tenant, period: Period, today: dt.date) -> Usage:
-    sums = LedgerEntry.objects.filter(tenant=tenant, period_start=period.start).aggregate(
+def _booked(entries: QuerySet[LedgerEntry], today: dt.date) -> Usage:
+    sums = entries.aggregate(
         requests=Sum("requests"),
         tokens=Sum("tokens"),
         # First: `cost_usd` is the sum from then on.

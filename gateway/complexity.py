@@ -26,6 +26,10 @@ class Assessment(NamedTuple):
     reasons: tuple[str, ...]
 
 
+# As Django's, which is not asked here: it marks what others translate.
+gettext_noop = str
+
+
 class Feature(NamedTuple):
     """`weight` is what it adds to the log-odds from a count of `full` on; `reason` may show that `{count}`."""
 
@@ -37,28 +41,28 @@ class Feature(NamedTuple):
 COMPLEX_FROM = 0.5
 BIAS = -2.25
 FEATURES: dict[str, Feature] = {
-    "length": Feature(3.23, 256, "asks in {count} words"),
-    "parts": Feature(1.67, 8, "has {count} parts"),
-    "constraints": Feature(1.50, 5, "has {count} constraints"),
-    "long_words": Feature(3.02, 6, "uses {count} long words"),
-    "figures": Feature(1.84, 8, "gives {count} figures"),
-    "proof": Feature(2.80, 1, "asks for a proof or a derivation"),
-    "maths": Feature(0.46, 2, "is about mathematics"),
-    "engineering": Feature(3.53, 3, "asks for engineering"),
-    "diagnosis": Feature(1.06, 2, "asks for the cause of a problem"),
-    "analysis": Feature(4.29, 3, "asks for analysis or judgement"),
-    "planning": Feature(2.41, 2, "asks for a plan"),
-    "expertise": Feature(2.28, 3, "needs an expert's knowledge"),
-    "long_answer": Feature(1.39, 1, "wants a long or complete answer"),
-    "reasoning": Feature(2.21, 2, "wants the reasoning shown"),
-    "effort": Feature(1.50, 1, "says how much to think"),
-    "tools": Feature(1.13, 4, "offers {count} tools"),
-    "images": Feature(0.30, 2, "shows {count} images"),
-    "schema": Feature(1.00, 10, "wants nested JSON with {count} inner fields"),
-    "turns": Feature(0.20, 32, "goes on after {count} messages"),
-    "question": Feature(-1.97, 1, "is a short question"),
-    "rewriting": Feature(-1.53, 1, "asks to rewrite or sort given text"),
-    "brief": Feature(-1.17, 1, "wants a short answer"),
+    "length": Feature(3.23, 256, gettext_noop("asks in {count} words")),
+    "parts": Feature(1.67, 8, gettext_noop("has {count} parts")),
+    "constraints": Feature(1.50, 5, gettext_noop("has {count} constraints")),
+    "long_words": Feature(3.02, 6, gettext_noop("uses {count} long words")),
+    "figures": Feature(1.84, 8, gettext_noop("gives {count} figures")),
+    "proof": Feature(2.80, 1, gettext_noop("asks for a proof or a derivation")),
+    "maths": Feature(0.46, 2, gettext_noop("is about mathematics")),
+    "engineering": Feature(3.53, 3, gettext_noop("asks for engineering")),
+    "diagnosis": Feature(1.06, 2, gettext_noop("asks for the cause of a problem")),
+    "analysis": Feature(4.29, 3, gettext_noop("asks for analysis or judgement")),
+    "planning": Feature(2.41, 2, gettext_noop("asks for a plan")),
+    "expertise": Feature(2.28, 3, gettext_noop("needs an expert's knowledge")),
+    "long_answer": Feature(1.39, 1, gettext_noop("wants a long or complete answer")),
+    "reasoning": Feature(2.21, 2, gettext_noop("wants the reasoning shown")),
+    "effort": Feature(1.50, 1, gettext_noop("says how much to think")),
+    "tools": Feature(1.13, 4, gettext_noop("offers {count} tools")),
+    "images": Feature(0.30, 2, gettext_noop("shows {count} images")),
+    "schema": Feature(1.00, 10, gettext_noop("wants nested JSON with {count} inner fields")),
+    "turns": Feature(0.20, 32, gettext_noop("goes on after {count} messages")),
+    "question": Feature(-1.97, 1, gettext_noop("is a short question")),
+    "rewriting": Feature(-1.53, 1, gettext_noop("asks to rewrite or sort given text")),
+    "brief": Feature(-1.17, 1, gettext_noop("wants a short answer")),
 }
 
 # Who asks for these asks for more than a change of given text.

@@ -12,6 +12,8 @@ from typing import Any
 
 import psycopg
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from psycopg_pool import PoolTimeout
@@ -27,20 +29,30 @@ from gateway.errors import GatewayError
 from gateway.setups import RouteSetup
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Reply
 from gateway.views import DataPlaneView, json_reply
-from tenants import keyspace
+from tenants import kept, keyspace
 from tenants.authentication import KEY
 from tenants.principal import Principal
 
-SWITCHED_OFF = "this tier is switched off, by the workspace or by X-Nexus-Cache"
-NOT_A_QUESTION = "only a user's last message of plain text is compared by meaning, with n of 1 and without tools"
+SWITCHED_OFF = gettext_noop("this tier is switched off, by the workspace or by X-Nexus-Cache")
+NOT_A_QUESTION = gettext_noop(
+    "only a user's last message of plain text is compared by meaning, with n of 1 and without tools"
+)
+NO_DATABASE = gettext_noop("the database cannot be reached")
 # Of a workspace, on the page and by the API: each embeds a text, and costs nothing.
-PER_MINUTE, WHAT = 120, "Requests can be explained"
-_NOT_ASKED = {BYPASS: "the request leaves the cache alone", REFRESH: "the request asks for a new answer"}
+PER_MINUTE = 120
+EXPLAINED = _("Requests can be explained %(times)s times a minute. Try again in %(seconds)s s.")
+_NOT_ASKED = {
+    BYPASS: gettext_noop("the request leaves the cache alone"),
+    REFRESH: gettext_noop("the request asks for a new answer"),
+}
+# Programs are told in English; pages look these up.
+kept.keep(SWITCHED_OFF, NOT_A_QUESTION, NO_DATABASE, *_NOT_ASKED.values(), *policy.REASONS)
+kept.keep(*(feature.reason for feature in complexity.FEATURES.values()))
 
 
 async def answer(gateway: runtime.Gateway, principal: Principal, incoming: admission.Incoming) -> Reply:
     """200 also for a request that would be refused: `error` says how. Raises TooManyRequests."""
-    await pace.count(gateway.lane, keyspace.explanations(principal.tenant_id), PER_MINUTE, WHAT)
+    await pace.count(gateway.lane, keyspace.explanations(principal.tenant_id), PER_MINUTE, EXPLAINED)
     return json_reply(await explain(gateway, principal, incoming), incoming.request_id)
 
 
@@ -111,7 +123,7 @@ async def _cache(gateway: runtime.Gateway, call: Call) -> dict[str, Any]:
         except EmbeddingError as error:
             semantic = str(error)
         except (psycopg.Error, PoolTimeout):
-            semantic = "the database cannot be reached"
+            semantic = NO_DATABASE
     cacheability = policy.classify(question or "", rules.own)
     return {
         "exact": {"possible": not exact, "reason": exact or None},

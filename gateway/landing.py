@@ -20,6 +20,7 @@ from gateway import showcase
 from gateway.errors import GatewayError
 from gateway.showcase import SAMPLES, Step
 from tenants import addresses, keyspace, onboarding, pace
+from tenants.writing import number
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def _run(request: HttpRequest) -> Example:
     address = addresses.client_address(request)
     if address is not None:
         key = keyspace.showcase_runs(addresses.neighbourhood(address))
-        if pace.wait_s(key, RUNS_PER_MINUTE, "The front page's example is run") is not None:
+        if pace.wait_s(key, RUNS_PER_MINUTE) is not None:
             return _recorded(chosen, _("That was often. Try again in a minute; these figures were recorded."))
     key_of_it = showcase.find_key()
     if key_of_it is None:
@@ -114,12 +115,12 @@ def example_of(steps: Sequence[Step], chosen: int = 0, *, is_live: bool = False)
             duration(step.latency_ms),
             usd(step.cost_usd, digits=6),
             usd(step.saved_usd, digits=6),
-            "–" if step.similarity is None else f"{step.similarity:.3f}",
+            "–" if step.similarity is None else number(step.similarity, 3),
             max(0.6, round(BAR * step.latency_ms / longest_ms, 1)),
         )
         for label, step in zip(labels, steps, strict=True)
     ]
-    return Example(lines, f"{longest_ms / max(steps[1].latency_ms, 0.1):,.0f}", chosen, is_live)
+    return Example(lines, number(longest_ms / max(steps[1].latency_ms, 0.1)), chosen, is_live)
 
 
 def _page(request: HttpRequest, example: Example) -> HttpResponse:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import psycopg
 from django.db import transaction
+from django.utils.translation import gettext
 from psycopg_pool import PoolTimeout
 
 from billing import plans
@@ -63,5 +64,5 @@ async def _load(gateway: runtime.Gateway, public_id: str) -> Principal:
     try:
         principal = await plans.load_principal(gateway.pool, public_id)
     except (psycopg.Error, PoolTimeout) as error:
-        raise Unavailable("The database cannot be reached; try again in a moment.", retry_after_s=2) from error
+        raise Unavailable(gettext("The database cannot be reached; try again in a moment."), retry_after_s=2) from error
     return admission.check(principal)

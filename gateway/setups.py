@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from django.conf import settings
+from django.utils.translation import gettext
 from psycopg import Error, sql
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -111,7 +112,9 @@ class Setups:
             stale = self._snapshots.get(principal.tenant_id)
             if stale is None:
                 logger.error("setup of tenant %s could not be read: %s", principal.tenant_id, error)
-                raise Unavailable("The database cannot be reached; try again in a moment.", retry_after_s=2) from error
+                raise Unavailable(
+                    gettext("The database cannot be reached; try again in a moment."), retry_after_s=2
+                ) from error
             logger.warning("database is away; tenant %s goes on with its last setup", principal.tenant_id)
             return stale[0]
         if generation == self._generation:
@@ -131,7 +134,9 @@ class Setups:
                 await cursor.execute(_qualified(query, principal.schema), (name,))
                 row = await cursor.fetchone()
         except (Error, PoolTimeout) as error:
-            raise Unavailable("The database cannot be reached; try again in a moment.", retry_after_s=2) from error
+            raise Unavailable(
+                gettext("The database cannot be reached; try again in a moment."), retry_after_s=2
+            ) from error
         return None if row is None else provider_of(row, f"t{principal.tenant_id}")
 
     def forget(self, message: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Max, Min, Sum
 from django.utils import timezone
+from django.utils.translation import gettext
 from psycopg import sql
 
 from analytics.alerts.models import AlertEvent, Delivery, WebhookEndpoint
@@ -65,15 +66,15 @@ class Standing(NamedTuple):
         share, inside = self.error_share, self.inside
         many = share is not None and inside is not None and inside.calls >= AT_LEAST and share >= MANY_ERRORS
         found = [
-            (self.is_suspended, "suspended"),
-            (self.drifting_since is not None, "books differ"),
-            (self.grace_until is not None, "payment failed"),
-            (many, f"{percent(share)} errors"),
+            (self.is_suspended, gettext("suspended")),
+            (self.drifting_since is not None, gettext("books differ")),
+            (self.grace_until is not None, gettext("payment failed")),
+            (many, gettext("%(share)s errors") % {"share": percent(share)}),
             (
                 inside is not None and inside.failed_messages > 0,
-                f"messages failed: {inside and inside.failed_messages}",
+                gettext("messages failed: %(number)s") % {"number": inside and inside.failed_messages},
             ),
-            (inside is None, "schema not read"),
+            (inside is None, gettext("schema not read")),
         ]
         return [words for is_so, words in found if is_so]
 
@@ -81,12 +82,15 @@ class Standing(NamedTuple):
     def figures(self) -> list[tuple[str, str]]:
         inside = self.inside or Inside()
         return [
-            ("Requests", count(self.requests)),
-            ("Tokens", count(self.tokens)),
-            ("Spend", usd(self.cost_usd, 2)),
-            ("Saved", usd(self.saved_usd, 2)),
-            ("Errors, 24 h", f"{count(inside.errors)} of {count(inside.calls)}"),
-            ("Messages failed, 7 days", count(inside.failed_messages)),
+            (gettext("Requests"), count(self.requests)),
+            (gettext("Tokens"), count(self.tokens)),
+            (gettext("Spend"), usd(self.cost_usd, 2)),
+            (gettext("Saved"), usd(self.saved_usd, 2)),
+            (
+                gettext("Errors, 24 h"),
+                gettext("%(errors)s of %(calls)s") % {"errors": count(inside.errors), "calls": count(inside.calls)},
+            ),
+            (gettext("Messages failed, 7 days"), count(inside.failed_messages)),
         ]
 
 

@@ -153,7 +153,7 @@ DEFAULT_MODEL = env.text("NEXUS_DEFAULT_MODEL", "gpt-4o-mini", "Model of simple 
 AUTO_SIMPLE_MODEL = env.text("NEXUS_AUTO_SIMPLE_MODEL", "gpt-4o-mini", "Where “auto” sends simple requests.")
 AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “auto” sends complex requests.")
 PRIVATE_PROVIDERS = env.flag(
-    "NEXUS_PRIVATE_PROVIDERS", False, "Let tenants name providers at private addresses, such as localhost."
+    "NEXUS_PRIVATE_PROVIDERS", False, "Let tenants name providers at private addresses, such as localhost, without TLS."
 )
 PRIVATE_WEBHOOKS = env.flag(
     "NEXUS_PRIVATE_WEBHOOKS", False, "Let tenants name webhook endpoints at private addresses, and without TLS."
@@ -238,9 +238,10 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "nexus.csp.PolicyMiddleware",
+    "nexus.unreadable.UnreadableMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "nexus.language.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -323,7 +324,7 @@ _HTTPS = PUBLIC_URL.startswith("https://")
 # django-allauth (tenants.accounts): login by email, two factors, passkeys, sessions, other providers' accounts.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
-ACCOUNT_FORMS = {"add_email": "tenants.forms.ChangeEmailForm"}
+ACCOUNT_FORMS = {"add_email": "tenants.forms.ChangeEmailForm", "reset_password": "tenants.forms.ResetPasswordForm"}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -338,6 +339,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Beside allauth's own: an office has one address.
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip"}
+USERSESSIONS_ADAPTER = "tenants.accounts.SessionsAdapter"
 MFA_ADAPTER = "tenants.accounts.SecretsAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -352,9 +354,10 @@ SOCIALACCOUNT_PROVIDERS = {
 }
 
 LANGUAGE_CODE = "en"
-# Those with a catalogue in locale/; `makemessages -l de` begins another one.
+# Those with a catalogue in locale/; docs/translation.md tells how to add one.
 LANGUAGES = [("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = "nexus.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
@@ -471,7 +474,13 @@ CELERY_BEAT_SCHEDULE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "plain": {
+            "class": "nexus.secret_paths.Formatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     # Two lines for each call.
     "loggers": {"stripe": {"level": "WARNING"}},

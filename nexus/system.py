@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Count, Max, Min
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from analytics.figures import count
 from billing.models import MeterReport, Reconciliation
@@ -58,14 +59,14 @@ class Part(NamedTuple):
 
 def parts() -> list[Part]:
     read: list[tuple[str, Callable[[], list[Figure]]]] = [
-        ("Queues", _queues),
-        ("Workers", _workers),
-        ("Scheduled tasks, last success", _tasks),
-        ("Books", _books),
-        ("Breakers that are not closed, as this process knows", _breakers),
-        ("Migrations", _migrations),
-        ("Services", _services),
-        ("Packages", _packages),
+        (gettext("Queues"), _queues),
+        (gettext("Workers"), _workers),
+        (gettext("Scheduled tasks, last success"), _tasks),
+        (gettext("Books"), _books),
+        (gettext("Breakers that are not closed, as this process knows"), _breakers),
+        (gettext("Migrations"), _migrations),
+        (gettext("Services"), _services),
+        (gettext("Packages"), _packages),
     ]
     return [Part(title, _safely(figures)) for title, figures in read]
 
@@ -74,7 +75,7 @@ def _safely(read: Callable[[], list[Figure]]) -> list[Figure]:
     try:
         return read()
     except (redis.RedisError, DatabaseError, OSError) as error:
-        return [Figure("Not read", f"{type(error).__name__}: {error}"[:200], is_bad=True)]
+        return [Figure(gettext("Not read"), f"{type(error).__name__}: {error}"[:200], is_bad=True)]
 
 
 def _queues() -> list[Figure]:
@@ -89,9 +90,13 @@ def _queues() -> list[Figure]:
     queued = _queued()
     longest = max(lengths[::2])
     return [
-        Figure("Usage events that wait", f"{count(waiting)}, {count(longest)} in one stream", waiting > MANY_WAITING),
-        Figure("Dead letters", count(dead), dead > 0),
-        Figure("Celery tasks that wait", count(queued), queued > MANY_QUEUED),
+        Figure(
+            gettext("Usage events that wait"),
+            gettext("%(number)s, %(longest)s in one stream") % {"number": count(waiting), "longest": count(longest)},
+            waiting > MANY_WAITING,
+        ),
+        Figure(gettext("Dead letters"), count(dead), dead > 0),
+        Figure(gettext("Celery tasks that wait"), count(queued), queued > MANY_QUEUED),
     ]
 
 
@@ -107,9 +112,11 @@ def _workers() -> list[Figure]:
     beat = max(told.done.values(), default=None)
     alive = [Figure(name, _moment(at)) for name, at in sorted(told.alive.items())]
     last = Figure(
-        "Last success of a scheduled task", "never" if beat is None else _moment(beat), _is_old(beat, QUIET_S)
+        gettext("Last success of a scheduled task"),
+        gettext("never") if beat is None else _moment(beat),
+        _is_old(beat, QUIET_S),
     )
-    return [*(alive or [Figure("Workers alive", "none", is_bad=True)]), last]
+    return [*(alive or [Figure(gettext("Workers alive"), gettext("none"), is_bad=True)]), last]
 
 
 def _tasks() -> list[Figure]:
@@ -122,7 +129,7 @@ def _tasks() -> list[Figure]:
         seconds = every[name] if isinstance(every[name], int | float) else 2 * 86400.0
         at = done.get(name)
         late = _is_old(at, max(QUIET_S, 5 * seconds)) if at is not None else False
-        figures.append(Figure(name, "not yet" if at is None else _moment(at), late))
+        figures.append(Figure(name, gettext("not yet") if at is None else _moment(at), late))
     return figures
 
 
@@ -133,22 +140,30 @@ def _books() -> list[Figure]:
     unsent = MeterReport.objects.filter(billable=True, sent_at__isnull=True)
     waiting, failed = unsent.count(), unsent.exclude(error="").count()
     return [
-        Figure("Periods compared", count(found["compared"])),
-        Figure("Books that differ", count(found["drifting"]), found["drifting"] > 0),
-        *([Figure("Since", since)] if since else []),
-        Figure("Last comparison", found["at"] or "never"),
-        Figure("Meter reports not at Stripe yet", f"{count(waiting)}, {count(failed)} with an error", failed > 0),
+        Figure(gettext("Periods compared"), count(found["compared"])),
+        Figure(gettext("Books that differ"), count(found["drifting"]), found["drifting"] > 0),
+        *([Figure(gettext("Since"), since)] if since else []),
+        Figure(gettext("Last comparison"), found["at"] or gettext("never")),
+        Figure(
+            gettext("Meter reports not at Stripe yet"),
+            gettext("%(number)s, %(failed)s with an error") % {"number": count(waiting), "failed": count(failed)},
+            failed > 0,
+        ),
     ]
 
 
 def _breakers() -> list[Figure]:
     opened: dict[str, float] | None = async_to_sync(_opened)()
     if opened is None:
-        return [Figure("No call came to this process yet", "–")]
+        return [Figure(gettext("No call came to this process yet"), "–")]
     return [
-        Figure(_named(key), f"open, next try in {left:.0f} s" if left else "half-open", is_bad=True)
+        Figure(
+            _named(key),
+            gettext("open, next try in %(seconds)s s") % {"seconds": round(left)} if left else gettext("half-open"),
+            is_bad=True,
+        )
         for key, left in sorted(opened.items())
-    ] or [Figure("All closed", "✓")]
+    ] or [Figure(gettext("All closed"), "✓")]
 
 
 async def _opened() -> dict[str, float] | None:
@@ -169,7 +184,10 @@ def _migrations() -> list[Figure]:
         f"{app}.{name}" for app, name in loader.disk_migrations if (app, name) not in loader.applied_migrations
     )
     applied = len(loader.disk_migrations) - len(missing)
-    return [Figure("Applied", count(applied)), *(Figure(name, "not applied", is_bad=True) for name in missing)]
+    return [
+        Figure(gettext("Applied"), count(applied)),
+        *(Figure(name, gettext("not applied"), is_bad=True) for name in missing),
+    ]
 
 
 def _services() -> list[Figure]:
@@ -184,7 +202,7 @@ def _services() -> list[Figure]:
         Figure("Postgres", postgres),
         Figure("pgvector", vector),
         Figure("Redis", f"{told.get('redis_version')}, {told.get('used_memory_human')}"),
-        Figure("Tenants", count(Tenant.objects.count())),
+        Figure(gettext("Tenants"), count(Tenant.objects.count())),
     ]
 
 

@@ -8,6 +8,7 @@ from allauth.urls import build_provider_urlpatterns
 from django.urls import include, path, re_path
 
 from tenants import views
+from tenants.linked import secretly
 
 # These are served at the top, under both names: allauth's own code asks for its own.
 AT_THE_TOP = {
@@ -22,8 +23,11 @@ urlpatterns = [
     *(path(at, view, name=name) for name, (at, view) in AT_THE_TOP.items()),
     *(path(at, view, name=f"account_{name}") for name, (at, view) in AT_THE_TOP.items()),
     path("account/", views.account, name="account"),
+    path("account/claimed/", views.claimed, name="claimed"),
     re_path(
-        r"^account/confirm-email/(?P<key>[-:\w]+)/$", views.ConfirmEmailView.as_view(), name="account_confirm_email"
+        r"^account/confirm-email/(?P<key>[-:\w]+)/$",
+        secretly(views.ConfirmEmailView.as_view()),
+        name="account_confirm_email",
     ),
     path("account/", include(_ALLAUTH)),
     path("account/2fa/", include("allauth.mfa.urls")),

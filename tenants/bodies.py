@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import orjson
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
@@ -42,7 +43,9 @@ class Body(serializers.Serializer[Any]):
             for name in data:
                 if name not in self.fields:
                     known = ", ".join(name for name, field in self.fields.items() if not field.read_only)
-                    raise serializers.ValidationError({name: f"There is no such field. There are: {known}."})
+                    raise serializers.ValidationError(
+                        {name: gettext("There is no such field. There are: %(known)s.") % {"known": known}}
+                    )
         return super().to_internal_value(data)
 
 

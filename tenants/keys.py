@@ -30,6 +30,11 @@ def render(public_id: str, secret: str) -> str:
     return f"nk-{public_id}-{secret}"
 
 
+def id_in(text: str) -> str:
+    """The public id in what people copy: the id alone, `nk-<id>-…`, or a whole key. It may be none."""
+    return text.strip().removeprefix("nk-").partition("-")[0]
+
+
 def parse(key: str) -> KeyParts | None:
     """The public id and the secret's digest, or None when the text cannot be a key of ours."""
     match = _KEY.fullmatch(key)

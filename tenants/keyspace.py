@@ -122,6 +122,16 @@ def registrations(address: str) -> str:
     return f"nexus:registrations:{address}"
 
 
+def letter(letter_id: str) -> str:
+    """Says for a while that a mail was sent, for whoever is to send it again."""
+    return f"nexus:letter:{letter_id}"
+
+
+def wrong_passwords(digest: str) -> str:
+    """Count: how often somebody gave a wrong password for one address of late, whether or not anybody has it."""
+    return f"nexus:wrong-passwords:{digest}"
+
+
 def showcase_runs(address: str) -> str:
     """Count: how often an address has run the front page's example in this minute."""
     return f"nexus:showcase:{address}"

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+from django.utils.translation import gettext
 from yarl import URL
 
 # Whoever saves a URL waits this long at most for its name to be looked up.
@@ -36,7 +37,7 @@ class PublicResolver(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         public = [result for result in found if is_public(result["host"])]
         if not public:
-            raise PrivateAddress(f"{host} has no public address")
+            raise PrivateAddress(gettext("%(host)s has no public address") % {"host": host})
         return public
 
     async def close(self) -> None:
@@ -70,7 +71,7 @@ def check_literal(url: str) -> None:
     except ValueError:
         return
     if not public:
-        raise PrivateAddress(f"{host} is no public address")
+        raise PrivateAddress(gettext("%(host)s is no public address") % {"host": host})
 
 
 def host_of(url: str) -> str:
@@ -93,4 +94,4 @@ def check_now(url: str) -> None:
     except (OSError, UnicodeError, TookTooLong):
         return
     if not any(is_public(str(address[0])) for *_, address in found):
-        raise PrivateAddress(f"{host} has no public address")
+        raise PrivateAddress(gettext("%(host)s has no public address") % {"host": host})

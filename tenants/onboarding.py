@@ -31,7 +31,10 @@ _PYTHON = """\
 # pip install openai
 from openai import OpenAI
 
-client = OpenAI(base_url="{url}", api_key="{key}")
+client = OpenAI(
+    base_url="{url}",
+    api_key="{key}",
+)
 answer = client.chat.completions.with_raw_response.create(
     model="{model}",
     messages=[{{"role": "user", "content": "{question}"}}],
@@ -41,7 +44,10 @@ _NODE = """\
 // npm install openai
 import OpenAI from "openai";
 
-const client = new OpenAI({{ baseURL: "{url}", apiKey: "{key}" }});
+const client = new OpenAI({{
+  baseURL: "{url}",
+  apiKey: "{key}",
+}});
 const {{ data, response }} = await client.chat.completions
   .create({{
     model: "{model}",
@@ -53,7 +59,11 @@ _LANGCHAIN = """\
 # pip install langchain-openai
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(model="{model}", base_url="{url}", api_key="{key}")
+model = ChatOpenAI(
+    model="{model}",
+    base_url="{url}",
+    api_key="{key}",
+)
 print(model.invoke("{question}").content)"""
 _ENVIRONMENT = """\
 # OpenAI's libraries, and most tools made with them, read these: no code changes.
@@ -82,6 +92,11 @@ def snippets(key: str) -> list[Snippet]:
     """The same first call in several languages."""
     facts = {"url": base_url(), "key": key or NO_KEY, "model": MODEL, "question": QUESTION}
     return [Snippet(name, label, text.format(**facts)) for name, label, text in _SNIPPETS]
+
+
+def curl(key: str = "") -> str:
+    """The first call, as it is pasted into a shell."""
+    return snippets(key)[0].text
 
 
 def address(tenant: Tenant) -> str:

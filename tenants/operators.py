@@ -13,17 +13,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 
-from tenants import addresses, audit
+from tenants import audit
 from tenants.apikeys import Issued
-from tenants.models import Tenant, User
+from tenants.models import Tenant
 
-
-def actor(request: HttpRequest) -> dict[str, Any]:
-    """Who acts, and from where: for the audit log."""
-    return {"actor": cast(User, request.user), "ip": addresses.client_address(request)}
+actor = audit.by_of
 
 
 def record_edit(
@@ -81,7 +80,7 @@ def show_keys(admin: ModelAdmin[Any], request: HttpRequest, issued: list[Issued]
     """In the answer itself: a message would lie in a cookie or in the session until it is read."""
     context = {
         **admin.admin_site.each_context(request),
-        "title": "Shown once",
+        "title": gettext("Shown once"),
         "opts": admin.opts,
         "issued": issued,
         "back": reverse(f"admin:{admin.opts.app_label}_{admin.opts.model_name}_changelist"),
@@ -89,7 +88,7 @@ def show_keys(admin: ModelAdmin[Any], request: HttpRequest, issued: list[Issued]
     return TemplateResponse(request, "admin/issued.html", context)
 
 
-def button(act: str, title: str, *, variant: ActionVariant = ActionVariant.DEFAULT) -> Callable[..., HttpResponse]:
+def button(act: str, title: Promise, *, variant: ActionVariant = ActionVariant.DEFAULT) -> Callable[..., HttpResponse]:
     """A row's own page gets a button for one of its list's actions."""
 
     @action(description=title, url_path=act.replace("_", "-"), permissions=["change"], variant=variant)

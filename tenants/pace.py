@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import redis
+from django.utils.functional import Promise
 from rest_framework.exceptions import APIException
 
 from tenants.db import open_redis
@@ -14,7 +15,7 @@ from tenants.db import open_redis
 logger = logging.getLogger(__name__)
 
 WINDOW_S = 60
-UNLIMITED = "%s without a limit while Redis is away: %s"
+UNLIMITED = "%s is not counted while Redis is away: %s"
 
 
 class TooOften(APIException):
@@ -36,11 +37,12 @@ def commands(key: str, window_s: int) -> tuple[tuple[Any, ...], ...]:
     return ("SET", key, 0, "EX", window_s, "NX"), ("INCR", key), ("TTL", key)
 
 
-def refusal(what: str, per_minute: int, retry_after_s: int) -> str:
-    return f"{what} {per_minute} times a minute. Try again in {retry_after_s} s."
+def refusal(sentence: Promise, per_minute: int, retry_after_s: int) -> str:
+    """`sentence` says how many `times` a minute it may be done, and to try again in how many `seconds`."""
+    return str(sentence % {"times": per_minute, "seconds": retry_after_s})
 
 
-def wait_s(key: str, limit: int, what: str, *, window_s: int = WINDOW_S) -> int | None:
+def wait_s(key: str, limit: int, *, window_s: int = WINDOW_S) -> int | None:
     """Counts once more: seconds to wait when that is more often than `limit`, else None. Without Redis it goes on, as
     all of the gateway does.
     """
@@ -50,13 +52,13 @@ def wait_s(key: str, limit: int, what: str, *, window_s: int = WINDOW_S) -> int 
                 pipe.execute_command(*command)
             _, counted, left_s = pipe.execute()
     except (redis.RedisError, OSError) as error:
-        logger.error(UNLIMITED, what, error)
+        logger.error(UNLIMITED, key, error)
         return None
     return left_s if counted > limit else None
 
 
-def count(key: str, per_minute: int, what: str) -> None:
-    """Raises TooOften."""
-    retry_after_s = wait_s(key, per_minute, what)
+def count(key: str, per_minute: int, sentence: Promise) -> None:
+    """Raises TooOften, with the sentence (`refusal`)."""
+    retry_after_s = wait_s(key, per_minute)
     if retry_after_s is not None:
-        raise TooOften(refusal(what, per_minute, retry_after_s), retry_after_s)
+        raise TooOften(refusal(sentence, per_minute, retry_after_s), retry_after_s)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.core import signing
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -58,7 +59,7 @@ class Order(NamedTuple):
         try:
             place: list[str] = signing.loads(cursor, salt=self._salt)
         except signing.BadSignature:
-            raise ValidationError({"cursor": "This is no `next` of a page of this list."}) from None
+            raise ValidationError({"cursor": gettext("This is no `next` of a page of this list.")}) from None
         return place
 
     @property

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils.text import slugify
+from django.utils.translation import gettext
 from psycopg import sql
 from psycopg.errors import UniqueViolation
 
@@ -56,8 +57,10 @@ def create_tenant(
             if not _is_about_the_slug(error):
                 raise
             if slug is not None:
-                raise SlugTaken(f"The address “{slug}” is taken; choose another one.") from None
-    raise SlugTaken(f"No free address could be made from “{name}”; choose one.")
+                raise SlugTaken(
+                    gettext("The address “%(slug)s” is taken; choose another one.") % {"slug": slug}
+                ) from None
+    raise SlugTaken(gettext("No free address could be made from “%(name)s”; choose one.") % {"name": name})
 
 
 def _is_about_the_slug(error: IntegrityError) -> bool:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from tenants import registration, roles, support
+from tenants.forms import check_printable
 from tenants.models import Membership, Role, Tenant
 from tenants.roles import Action
 
@@ -24,11 +25,6 @@ def posted(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def _printable(value: str) -> None:
-    if not value.isprintable():
-        raise ValidationError(_("Only printable characters."))
-
-
 def _given_by(role: str) -> list[tuple[str, Any]]:
     """Roles that somebody of this one may give."""
     names_owners = roles.may(role, Action.OWNERSHIP)
@@ -37,7 +33,7 @@ def _given_by(role: str) -> list[tuple[str, Any]]:
 
 def _name_field(label: Any, **more: Any) -> forms.CharField:
     widget = forms.TextInput(attrs={"autocomplete": "off"})
-    return forms.CharField(label=label, max_length=_NAME, validators=[_printable], widget=widget, **more)
+    return forms.CharField(label=label, max_length=_NAME, validators=[check_printable], widget=widget, **more)
 
 
 class InviteForm(forms.Form):
@@ -66,6 +62,32 @@ class WorkspaceForm(forms.Form):
         max_length=_EMAIL,
         help_text=_("Alerts and notices go there, and Stripe makes a new customer with it."),
     )
+
+
+class RetentionForm(forms.Form):
+    """`most`: as long as the plan keeps records."""
+
+    days = forms.IntegerField(
+        label=_("Days"), min_value=1, required=False, widget=forms.NumberInput(attrs={"inputmode": "numeric"})
+    )
+
+    def __init__(self, data: Any = None, *, most: int, initial: dict[str, Any]) -> None:
+        super().__init__(data, initial=initial, auto_id="retention_%s")
+        self.most = most
+        self.fields["days"].help_text = _("1 to %(most)s; empty: as long as the plan keeps them.") % {"most": most}
+        self.fields["days"].widget.attrs |= {"max": most, "placeholder": most}
+
+    def clean_days(self) -> int | None:
+        days: int | None = self.cleaned_data["days"]
+        if days is not None and days > self.most:
+            raise ValidationError(_("The plan keeps records for %(most)s days at most.") % {"most": self.most})
+        return days
+
+    @property
+    def shortens(self) -> bool:
+        """Whether records go that would be kept otherwise. Once it is valid."""
+        days, before = self.cleaned_data["days"], self.initial["days"]
+        return min(days or self.most, self.most) < min(before or self.most, self.most)
 
 
 class SupportForm(forms.Form):
@@ -142,8 +164,8 @@ def _date(label: Any) -> forms.DateField:
 class TrailForm(forms.Form):
     """Filters of the audit log. `what` is an area of it, or one action's name."""
 
-    what = forms.CharField(label=_("What"), max_length=64, required=False, validators=[_printable])
-    who = forms.CharField(label=_("Who"), max_length=_EMAIL, required=False, validators=[_printable])
+    what = forms.CharField(label=_("What"), max_length=64, required=False, validators=[check_printable])
+    who = forms.CharField(label=_("Who"), max_length=_EMAIL, required=False, validators=[check_printable])
     start = _date(_("From"))
     end = _date(_("To"))
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{_SETTINGS}transfer", team.transfer, name="transfer"),
     path(f"{_SETTINGS}roles", workspace.roles_table, name="roles"),
     path(f"{_SETTINGS}workspace", workspace.workspace, name="workspace"),
+    path(f"{_SETTINGS}retention", workspace.retention, name="retention"),
     path(f"{_SETTINGS}support", workspace.support_access, name="support-access"),
     path(f"{_SETTINGS}delete", workspace.delete, name="workspace-delete"),
     path(f"{_SETTINGS}audit", audit.audit, name="audit"),

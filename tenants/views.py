@@ -17,10 +17,12 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
 
-from tenants import addresses, onboarding, registration
+from tenants import addresses, claims, onboarding, registration
 from tenants.forms import SignUpForm
 from tenants.models import Membership, Tenant, User
 
@@ -84,10 +86,28 @@ class ConfirmEmailView(BaseConfirmEmailView):
 @login_required
 def workspaces(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
+    if user.claimed_at is not None:
+        return redirect("claimed")
     memberships: Any = Membership.objects.filter(user=user).select_related("tenant").order_by("tenant__name")
     if len(memberships) == 1:
         return redirect("dashboard", slug=memberships[0].tenant.slug)
     return render(request, "tenants/workspaces.html", {"memberships": memberships})
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def claimed(request: HttpRequest) -> HttpResponse:
+    """What was in the account before it was theirs alone: which keys may go on."""
+    user = cast(User, request.user)
+    if request.method == "POST":
+        revoked = claims.answer(user, request.POST.getlist("keep"), ip=addresses.client_address(request))
+        told = ngettext("%(number)d key was revoked.", "%(number)d keys were revoked.", revoked) % {"number": revoked}
+        messages.success(request, told)
+        return redirect("workspaces")
+    if user.claimed_at is None:
+        return redirect("workspaces")
+    return render(request, "tenants/claimed.html", {"left": claims.left(user)})
 
 
 @never_cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
@@ -40,19 +42,32 @@ class Workspace(NamedTuple):
     key: str
 
 
+@functools.cache
+def _hashed() -> str:
+    """Made once: it takes as long as all else that a workspace needs."""
+    return make_password(PASSWORD)
+
+
+def _give_password(user: Any) -> None:
+    user.password = _hashed()
+    user.save(update_fields=["password"])
+
+
+def new_workspace(plan: str = "scale", **overrides: int | None) -> Workspace:
+    """Of an owner with PASSWORD. Single limits replace the plan's."""
+    from billing import subscriptions
+    from tenants import registration
+
+    registered = registration.register(f"{uuid.uuid4().hex[:12]}@example.com")
+    _give_password(registered.user)
+    subscriptions.change_plan(registered.tenant, plan, overrides=overrides)
+    return Workspace(registered.tenant, registered.user, registered.issued.key, registered.issued.text)
+
+
 @pytest.fixture
 def make_workspace() -> Callable[..., Workspace]:
-    """`make_workspace(plan="scale", monthly_requests=100)`: single limits replace the plan's."""
-
-    def make(plan: str = "scale", **overrides: int | None) -> Workspace:
-        from billing import subscriptions
-        from tenants import registration
-
-        registered = registration.register(f"{uuid.uuid4().hex[:12]}@example.com", password=PASSWORD)
-        subscriptions.change_plan(registered.tenant, plan, overrides=overrides)
-        return Workspace(registered.tenant, registered.user, registered.issued.key, registered.issued.text)
-
-    return make
+    """`make_workspace(plan="scale", monthly_requests=100)`."""
+    return new_workspace
 
 
 @pytest.fixture
@@ -74,7 +89,8 @@ def make_member() -> Callable[[Workspace, str], Any]:
     def make(workspace: Workspace, role: str) -> Any:
         from tenants.models import Membership, User
 
-        user = User.objects.create_user(f"{role}-{uuid.uuid4().hex[:12]}@example.com", PASSWORD)
+        user = User.objects.create_user(f"{role}-{uuid.uuid4().hex[:12]}@example.com")
+        _give_password(user)
         Membership.objects.create(user=user, tenant=workspace.tenant, role=role)
         return user
 

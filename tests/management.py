@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.test import Client
 
 from tenants import revocations
@@ -19,6 +20,11 @@ def manages(workspace: Workspace) -> Workspace:
     ApiKey.objects.filter(pk=workspace.api_key.pk).update(scopes=["admin"])
     revocations.publish(f"key:{workspace.api_key.public_id}")
     return workspace
+
+
+def confirm(workspace: Workspace) -> None:
+    """Its owner has followed the link that went to the address."""
+    EmailAddress.objects.create(user=workspace.owner, email=workspace.owner.email, verified=True, primary=True)
 
 
 def call(workspace: Workspace | None, method: str, path: str, body: Any = None, **headers: str) -> Any:

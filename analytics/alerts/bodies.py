@@ -7,6 +7,7 @@ import urllib.parse
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -16,6 +17,7 @@ from tenants.bodies import Body
 from tenants.management_views import printable
 from tenants.models import Role
 from tenants.network import PrivateAddress, check_now, host_of
+from tenants.writing import exact
 
 MAX_PERCENTS = 10
 
@@ -27,7 +29,7 @@ class ThresholdsField(serializers.DictField):
 
 def _unique(values: list[Any]) -> None:
     if len(set(values)) < len(values):
-        raise serializers.ValidationError("Each once.")
+        raise serializers.ValidationError(gettext("Each once."))
 
 
 class AlertRuleBody(Body):
@@ -49,8 +51,10 @@ def check_thresholds(kind: Kind, sent: dict[str, Any]) -> dict[str, Any]:
     known = {one.name: one for one in kind.thresholds}
     for name, value in sent.items():
         if name not in known:
-            there = f"There are: {', '.join(known)}." if known else "This kind has none."
-            raise serializers.ValidationError({"thresholds": {name: f"There is no such threshold. {there}"}})
+            there = gettext("There is no such threshold. This kind has none.")
+            if known:
+                there = gettext("There is no such threshold. There are: %(known)s.") % {"known": ", ".join(known)}
+            raise serializers.ValidationError({"thresholds": {name: there}})
         if reason := _wrong(known[name], value):
             raise serializers.ValidationError({"thresholds": {name: reason}})
     return {name: sorted(value) if known[name].many else value for name, value in sent.items()}
@@ -60,10 +64,10 @@ def _wrong(threshold: Threshold, value: Any) -> str:
     if not threshold.many:
         return _wrong_number(threshold, value)
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_PERCENTS:
-        return f"A list of 1 to {MAX_PERCENTS} numbers."
+        return gettext("A list of 1 to %(most)s numbers.") % {"most": MAX_PERCENTS}
     if reason := next(filter(None, (_wrong_number(threshold, one) for one in value)), ""):
         return reason
-    return "Each once." if len(set(value)) < len(value) else ""
+    return gettext("Each once.") if len(set(value)) < len(value) else ""
 
 
 def _wrong_number(threshold: Threshold, value: Any) -> str:
@@ -71,8 +75,10 @@ def _wrong_number(threshold: Threshold, value: Any) -> str:
     right = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
     if right and threshold.minimum <= value <= threshold.maximum:
         return ""
-    what = "A whole number" if threshold.whole else "A number"
-    return f"{what} from {threshold.minimum:g} to {threshold.maximum:,g}."
+    text = gettext("A number from %(least)s to %(most)s.")
+    if threshold.whole:
+        text = gettext("A whole number from %(least)s to %(most)s.")
+    return text % {"least": exact(threshold.minimum), "most": exact(threshold.maximum)}
 
 
 class WebhookBody(Body):
@@ -103,17 +109,18 @@ def _check_url(url: str) -> None:
         parts = urllib.parse.urlsplit(url)
         host, _ = host_of(url), parts.port
     except ValueError:
-        raise serializers.ValidationError("This is not a URL.") from None
+        raise serializers.ValidationError(gettext("This is not a URL.")) from None
     schemes = {"https", "http"} if settings.PRIVATE_WEBHOOKS else {"https"}
     if parts.scheme not in schemes or not host or not url.isprintable() or " " in url or "\\" in url:
-        raise serializers.ValidationError("It must be a URL such as https://hooks.example.com/alerts.")
+        raise serializers.ValidationError(gettext("It must be a URL such as https://hooks.example.com/alerts."))
     if "@" in parts.netloc:
-        raise serializers.ValidationError("It must hold no user or password; what is posted is signed.")
+        raise serializers.ValidationError(gettext("It must hold no user or password; what is posted is signed."))
     if "#" in url:
-        raise serializers.ValidationError("It must have no fragment.")
+        raise serializers.ValidationError(gettext("It must have no fragment."))
     if settings.PRIVATE_WEBHOOKS:
         return
     try:
         check_now(url)
     except PrivateAddress as error:
-        raise serializers.ValidationError(f"{error}; webhooks are posted to public addresses only.") from None
+        text = gettext("%(why)s; webhooks are posted to public addresses only.")
+        raise serializers.ValidationError(text % {"why": error}) from None

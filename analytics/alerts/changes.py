@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from analytics.alerts import rules, signing, standing
 from analytics.alerts.bodies import WebhookBody, check_thresholds
@@ -25,6 +26,8 @@ from tenants.models import Tenant
 MAX_ENDPOINTS = 20
 OVERLAP = dt.timedelta(hours=24)
 TESTS_PER_MINUTE, REPLAYS_PER_MINUTE = 10, 60
+TESTED = gettext_lazy("Webhooks can be tested %(times)s times a minute. Try again in %(seconds)s s.")
+REPLAYED = gettext_lazy("Webhooks can be replayed %(times)s times a minute. Try again in %(seconds)s s.")
 # Of alerts that are marked as read at once.
 READ_AT_ONCE = 10_000
 
@@ -78,7 +81,8 @@ def make_endpoint(tenant: Tenant, values: dict[str, Any], by: By) -> tuple[Webho
     secret = signing.make_secret()
     with changing(tenant, affects_calls=False):
         if WebhookEndpoint.objects.count() >= MAX_ENDPOINTS:
-            raise Conflict(f"A workspace has {MAX_ENDPOINTS} endpoints at most.", "limit_reached")
+            text = gettext("A workspace has %(most)s endpoints at most.")
+            raise Conflict(text % {"most": MAX_ENDPOINTS}, "limit_reached")
         endpoint = WebhookEndpoint.objects.create(secret=secretbox.seal(secret), **values)
         _record(tenant, "webhook.created", str(endpoint.pk), by, after=shown(endpoint))
     return endpoint, secret
@@ -125,7 +129,7 @@ def rotate_secret(tenant: Tenant, id: uuid.UUID, by: By) -> tuple[WebhookEndpoin
 
 def send_test(tenant: Tenant, id: uuid.UUID, by: By) -> Delivery:
     """Within seconds, and once."""
-    pace.count(keyspace.alert_acts(tenant.pk, "test"), TESTS_PER_MINUTE, "Webhooks can be tested")
+    pace.count(keyspace.alert_acts(tenant.pk, "test"), TESTS_PER_MINUTE, TESTED)
     with changing(tenant, affects_calls=False):
         endpoint = find_endpoint(id)
         _check_on(endpoint)
@@ -136,7 +140,7 @@ def send_test(tenant: Tenant, id: uuid.UUID, by: By) -> Delivery:
 
 def replay(tenant: Tenant, id: uuid.UUID, by: By) -> Delivery:
     """Once more with its own id, and if need be again as often as a new one."""
-    pace.count(keyspace.alert_acts(tenant.pk, "replay"), REPLAYS_PER_MINUTE, "Webhooks can be replayed")
+    pace.count(keyspace.alert_acts(tenant.pk, "replay"), REPLAYS_PER_MINUTE, REPLAYED)
     with changing(tenant, affects_calls=False):
         rows = Delivery.objects.select_for_update(of=("self",)).select_related("event", "endpoint")
         delivery = rows.filter(pk=id, endpoint__isnull=False).first()
@@ -164,11 +168,9 @@ def find_endpoint(id: uuid.UUID, *, changing: bool = False) -> WebhookEndpoint:
 def _check_on(endpoint: WebhookEndpoint) -> None:
     if not endpoint.enabled:
         raise Conflict(
-            "This endpoint is switched off. Switch it on first: PATCH it with “enabled”: true.", "switched_off"
+            gettext("This endpoint is switched off. Switch it on first: PATCH it with “enabled”: true."), "switched_off"
         )
 
 
 def _record(tenant: Tenant, action: str, target: str, by: By, *, before: Any = None, after: Any = None) -> None:
-    """What changes nothing leaves no row."""
-    if before != after:
-        audit.record(action, tenant=tenant, target=target, before=before, after=after, **by)
+    audit.record_change(action, tenant=tenant, target=target, before=before, after=after, **by)

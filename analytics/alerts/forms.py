@@ -37,7 +37,7 @@ class RuleForm(forms.Form):
         for one in kind.thresholds:
             self.fields[f"{_PREFIX}{one.name}"] = forms.CharField(
                 label=str(names.THRESHOLDS.get(one.name, one.name)),
-                help_text=one.help,
+                help_text=str(one.help),
                 max_length=100,
                 widget=forms.TextInput(attrs={"inputmode": "text" if one.many else "decimal", "autocomplete": "off"}),
             )

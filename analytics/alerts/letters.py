@@ -9,13 +9,19 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext_noop
 
-from analytics.alerts.kinds import line_of, title_of
 from analytics.alerts.models import AlertEvent, Delivery
 from analytics.alerts.posting import Answer
+from analytics.alerts.telling import line_of, title_of
+from tenants import kept
 from tenants.models import Tenant
+from tenants.writing import moment
 
 SUBJECT_LENGTH = 150
+NOT_TAKEN = gettext_noop("The mail server did not take it: {why}.")
+kept.keep(NOT_TAKEN)
 
 
 def send(tenant: Tenant, event: AlertEvent, delivery: Delivery) -> Answer:
@@ -25,7 +31,7 @@ def send(tenant: Tenant, event: AlertEvent, delivery: Delivery) -> Answer:
     try:
         _message(tenant, event, delivery).send()
     except (smtplib.SMTPException, OSError, ValueError) as failure:
-        error = f"The mail server did not take it: {type(failure).__name__}."
+        error = NOT_TAKEN.format(why=type(failure).__name__)
     return Answer(None, error, "", 0.0, round((time.monotonic() - started) * 1000))
 
 
@@ -36,7 +42,9 @@ def _message(tenant: Tenant, event: AlertEvent, delivery: Delivery) -> EmailMult
         "event": event,
         "title": title,
         "line": line_of(event.kind, event.facts),
-        "dashboard_url": f"{settings.PUBLIC_URL}/t/{tenant.slug}/",
+        "at": moment(event.at),
+        "dashboard_url": f"{settings.PUBLIC_URL}{reverse('dashboard', args=[tenant.slug])}",
+        "rule_url": f"{settings.PUBLIC_URL}{reverse('alert-rule', args=[tenant.slug, event.kind])}",
     }
     # A line break would begin a header of somebody's own.
     subject = " ".join(f"{tenant.name}: {title}".split())[:SUBJECT_LENGTH]

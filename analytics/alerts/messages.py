@@ -7,13 +7,17 @@ from typing import Any
 
 import orjson
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from analytics.alerts import letters, posting, signing
-from analytics.alerts.kinds import line_of, title_of
 from analytics.alerts.models import AlertEvent, Delivery, WebhookEndpoint
 from analytics.alerts.posting import Answer
-from tenants import secretbox
+from analytics.alerts.telling import line_of, title_of
+from tenants import kept, secretbox
 from tenants.models import Tenant
+
+UNREADABLE = gettext_noop("Its secret cannot be read any more: rotate it.")
+kept.keep(UNREADABLE)
 
 
 def send(tenant: Tenant, delivery: Delivery) -> Answer:
@@ -23,7 +27,7 @@ def send(tenant: Tenant, delivery: Delivery) -> Answer:
     try:
         usable = secrets_of(delivery.endpoint)
     except secretbox.Unreadable:
-        return Answer(None, "Its secret cannot be read any more: rotate it.", "", 0.0, 0)
+        return Answer(None, UNREADABLE, "", 0.0, 0)
     body = body_of(tenant, delivery.event)
     headers = signing.headers(usable, message_id(delivery.event), int(time.time()), body)
     return posting.post(delivery.endpoint.url, headers, body)

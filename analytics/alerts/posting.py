@@ -13,13 +13,25 @@ from typing import NamedTuple
 
 import aiohttp
 from django.conf import settings
+from django.utils.translation import gettext_noop
 
 from analytics.alerts.models import RESPONSE_LENGTH
+from tenants import kept
 from tenants.network import PrivateAddress, PublicResolver, check_literal
 
 CONNECT_S, TOTAL_S = 5.0, 15.0
 READ_BYTES = 64 * 1024
 LONGEST_RETRY_AFTER_S = 86_400.0
+
+
+# What is kept in the log of why it failed.
+ANSWERED = gettext_noop("It answered {status}.")
+TOO_LATE = gettext_noop("It did not answer in time: {connect_s} s to connect, {total_s} s in all.")
+NOT_PUBLIC = gettext_noop("It has no public address.")
+NO_ADDRESS = gettext_noop("Its name has no address.")
+BAD_CERTIFICATE = gettext_noop("Its TLS certificate is not valid.")
+BROKE_OFF = gettext_noop("It could not be reached or broke off: {why}.")
+kept.keep(ANSWERED, TOO_LATE, NOT_PUBLIC, NO_ADDRESS, BAD_CERTIFICATE, BROKE_OFF)
 
 
 class Answer(NamedTuple):
@@ -39,9 +51,9 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
         status, response, retry_after_s = asyncio.run(_post(url, headers, body))
         if not 200 <= status < 300:
-            error = f"It answered {status}."
+            error = ANSWERED.format(status=status)
     except TimeoutError:
-        error = f"It did not answer in time: {CONNECT_S:g} s to connect, {TOTAL_S:g} s in all."
+        error = TOO_LATE.format(connect_s=f"{CONNECT_S:g}", total_s=f"{TOTAL_S:g}")
     except (aiohttp.ClientError, OSError, ValueError) as failure:
         error = _explain(failure)
     return Answer(status, error, response, retry_after_s, round((time.monotonic() - started) * 1000))
@@ -89,9 +101,9 @@ def _seconds(retry_after: str) -> float:
 def _explain(failure: Exception) -> str:
     """In our words: the library's hold addresses and names of this network."""
     if isinstance(failure, PrivateAddress) or isinstance(failure.__cause__, PrivateAddress):
-        return "It has no public address."
+        return NOT_PUBLIC
     if isinstance(failure, aiohttp.ClientConnectorDNSError):
-        return "Its name has no address."
+        return NO_ADDRESS
     if isinstance(failure, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return "Its TLS certificate is not valid."
-    return f"It could not be reached or broke off: {type(failure).__name__}."
+        return BAD_CERTIFICATE
+    return BROKE_OFF.format(why=type(failure).__name__)

@@ -44,7 +44,7 @@ def shown(rule: Rule) -> dict[str, Any]:
     """As the API and the audit log show it."""
     return {
         "kind": rule.kind,
-        "watches": KINDS[rule.kind].watches,
+        "watches": str(KINDS[rule.kind].watches),
         "enabled": rule.enabled,
         "thresholds": rule.thresholds,
         "channels": list(rule.channels),

@@ -41,10 +41,9 @@ def tell_of_drift(tenant: Tenant, comparison: Reconciliation, **_: Any) -> None:
 
 @receiver(billing.plan_changed)
 def tell_of_plan(tenant: Tenant, before: str, after: str, **_: Any) -> None:
-    text = f"The workspace changed from the plan “{before}” to “{after}”."
     # Back and forth are two changes, also on one day.
     key = f"plan_changed:{timezone.now().isoformat()}"
-    raise_alert(tenant, "plan_changed", str(tenant), {"text": text, "before": before, "after": after}, key)
+    raise_alert(tenant, "plan_changed", str(tenant), {"before": before, "after": after}, key)
 
 
 @receiver(billing.payment_failed)
@@ -57,13 +56,7 @@ def tell_of_failed_payment(
     invoice_url: str,
     **_: Any,
 ) -> None:
-    amount = "" if amount_usd is None else f" of {amount_usd:.2f} USD"
-    parts = [f"A payment{amount} for the plan “{plan}” failed."]
-    parts += [f"It is tried again on {_day(next_attempt_at)}."] if next_attempt_at else []
-    parts += [f"The plan stays until {_day(grace_until)}."] if grace_until else []
-    parts += [f"The invoice: {invoice_url}"] if invoice_url else []
     facts = {
-        "text": " ".join(parts),
         "plan": plan,
         "amount_usd": None if amount_usd is None else f"{amount_usd:.2f}",
         "grace_until": _iso(grace_until),
@@ -78,25 +71,14 @@ def tell_of_failed_payment(
 
 @receiver(billing.payment_recovered)
 def tell_of_recovered_payment(tenant: Tenant, plan: str, **_: Any) -> None:
-    facts = {"text": f"The payment for the plan “{plan}” went through.", "plan": plan}
-    raise_alert(tenant, "payment_recovered", str(tenant), facts, f"payment_recovered:{timezone.now().isoformat()}")
+    key = f"payment_recovered:{timezone.now().isoformat()}"
+    raise_alert(tenant, "payment_recovered", str(tenant), {"plan": plan}, key)
 
 
 @receiver(billing.trial_ends)
 def tell_of_trial(tenant: Tenant, plan: str, trial_end: dt.datetime | None, card_known: bool, **_: Any) -> None:
-    then = "Then the plan is paid for by the card on file." if card_known else "Add a card to keep the plan."
-    when = f"on {_day(trial_end)}" if trial_end else "soon"
-    facts = {
-        "text": f"The trial of the plan “{plan}” ends {when}. {then}",
-        "plan": plan,
-        "trial_end": _iso(trial_end),
-        "card_known": card_known,
-    }
+    facts = {"plan": plan, "trial_end": _iso(trial_end), "card_known": card_known}
     raise_alert(tenant, "trial_ends", str(tenant), facts, f"trial_ends:{_iso(trial_end) or timezone.now().date()}")
-
-
-def _day(at: dt.datetime | None) -> str:
-    return f"{at:%Y-%m-%d}" if at else ""
 
 
 def _iso(at: dt.datetime | None) -> str | None:

@@ -8,13 +8,14 @@ import urllib.parse
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from analytics.alerts import rules
 from analytics.alerts.kinds import TEST
 from analytics.alerts.models import Delivery, WebhookEndpoint
 from analytics.alerts.posting import Answer
 from analytics.alerts.raising import raise_alert
-from tenants import audit
+from tenants import audit, kept
 from tenants.models import Tenant
 
 # After the first try. All of them take 31 h and 36 min, and a little more for the jitter.
@@ -25,6 +26,11 @@ SWITCHED_OFF_AFTER = dt.timedelta(days=3)
 # A single message that fails at once after three quiet days says too little: it gets half an hour.
 TRIES_AT_LEAST = 4
 GONE = 410
+NOBODY_THERE = gettext_noop("It answered 410: nobody listens there any more.")
+FAILED_FOR = gettext_noop("It failed for {days} days.")
+WILL_BE_OFF = gettext_noop("It is switched off after {days} days.")
+IS_OFF = gettext_noop("It is switched off now.")
+kept.keep(NOBODY_THERE, FAILED_FOR, WILL_BE_OFF, IS_OFF)
 
 
 def note(tenant: Tenant, sent: Delivery, answer: Answer) -> None:
@@ -81,11 +87,11 @@ def _note_endpoint(
     if not endpoint.enabled:
         return
     if answer.status == GONE:
-        switch_off(tenant, endpoint, answer, "It answered 410: nobody listens there any more.")
+        switch_off(tenant, endpoint, answer, NOBODY_THERE)
     elif failing >= SWITCHED_OFF_AFTER and delivery.tries >= TRIES_AT_LEAST:
-        switch_off(tenant, endpoint, answer, f"It failed for {SWITCHED_OFF_AFTER.days} days.")
+        switch_off(tenant, endpoint, answer, FAILED_FOR.format(days=SWITCHED_OFF_AFTER.days))
     elif failing >= dt.timedelta(hours=rules.read("webhook_failing").thresholds["hours"]):
-        _tell(tenant, endpoint, answer, "failing", "It is switched off after 3 days.")
+        _tell(tenant, endpoint, answer, "failing", WILL_BE_OFF.format(days=SWITCHED_OFF_AFTER.days))
 
 
 def switch_off(tenant: Tenant, endpoint: WebhookEndpoint, answer: Answer, reason: str) -> None:
@@ -96,7 +102,7 @@ def switch_off(tenant: Tenant, endpoint: WebhookEndpoint, answer: Answer, reason
     audit.record(
         "webhook.switched_off", tenant=tenant, actor_label="alerts", target=str(endpoint.pk), before=None, after=after
     )
-    _tell(tenant, endpoint, answer, "off", "It is switched off now.")
+    _tell(tenant, endpoint, answer, "off", IS_OFF)
 
 
 def give_up(endpoint: WebhookEndpoint) -> None:

@@ -21,7 +21,6 @@ from analytics.alerts.raising import raise_alert
 from billing.models import Subscription
 from billing.periods import Period, period_at
 from tenants.db import schema_of
-from tenants.limits import BudgetMode
 from tenants.models import ApiKey, Tenant
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,6 @@ PASS_S = 2.0
 REST = 20
 # A workspace without a request in this time has nothing new to evaluate.
 ACTIVE = dt.timedelta(days=1)
-MODES = {BudgetMode.HARD: "hard: what would exceed it is refused", BudgetMode.WARN: "a warning: nothing is refused"}
 
 
 class Due(NamedTuple):
@@ -121,8 +119,6 @@ def _reached(
             "used_usd": _usd(account.used),
             "limit_usd": _usd(account.limit),
             "mode": account.mode,
-            "mode_words": MODES[BudgetMode(account.mode)],
-            "span_words": f"on {today} (UTC)" if daily else f"in the period from {period.start:%Y-%m-%d}",
         }
     reached = sorted((p for p in rule.thresholds["percents"] if account.used * 100 >= account.limit * p), reverse=True)
     # A new limit is a new question: whoever gets more, and uses half of it, is told again.

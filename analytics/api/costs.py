@@ -124,7 +124,7 @@ class CostsView(OwnView):
         except costs.TooManyRows:
             why = f"These are more than {costs.MAX_ROWS:,} rows. Ask for fewer days, or for one group."
             raise ValidationError({"group_by": why}) from None
-        retention = Subscription.objects.select_related("plan").get(tenant=self.key.tenant).plan.retention_days
+        retention = Subscription.objects.select_related("plan", "tenant").get(tenant=self.key.tenant).retention_days
         keys = names_of_keys(group[groups.index("key")] for group, _ in found.rows) if "key" in groups else {}
         return Response(
             {

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -46,7 +47,7 @@ class RangeQuery(Body):
 def range_of(query: dict[str, Any], *, max_days: int = MAX_DAYS) -> Range:
     """Raises ValidationError, which names the parameter."""
     if query["tz"] not in _zones():
-        raise ValidationError({"tz": "There is no such time zone. Names are like UTC or Europe/Berlin."})
+        raise ValidationError({"tz": gettext("There is no such time zone. Names are like UTC or Europe/Berlin.")})
     zone = zoneinfo.ZoneInfo(query["tz"])
     if "to" in query:
         end = _moment("to", query["to"], zone, include=True)
@@ -57,10 +58,12 @@ def range_of(query: dict[str, Any], *, max_days: int = MAX_DAYS) -> Range:
     else:
         start = (end.astimezone(zone) - dt.timedelta(days=min(DEFAULT_DAYS, max_days))).astimezone(dt.UTC)
     if start >= end:
-        raise ValidationError({"to": "This is not after `from`."})
+        raise ValidationError({"to": gettext("This is not after `from`.")})
     # A day of 25 hours is one day.
     if end - start > dt.timedelta(days=max_days, hours=2):
-        raise ValidationError({"from": f"That is more than {max_days} days before `to`. Ask for less at once."})
+        raise ValidationError(
+            {"from": gettext("That is more than %(most)s days before `to`. Ask for less at once.") % {"most": max_days}}
+        )
     return Range(start, end, zone)
 
 
@@ -84,7 +87,9 @@ def _moment(name: str, text: str, zone: zoneinfo.ZoneInfo, *, include: bool) -> 
     except (ValueError, OverflowError):
         at = None
     if at is None or at.year not in _YEARS:
-        raise ValidationError({name: "Write a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z."})
+        raise ValidationError(
+            {name: gettext("Write a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z.")}
+        )
     return at
 
 

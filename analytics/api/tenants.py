@@ -70,6 +70,9 @@ class TenantPatch(TenantFields):
     name = serializers.CharField(max_length=120, required=False, validators=[printable])
     email = serializers.EmailField(max_length=254, required=False, help_text="Where alerts and invoices go.")
     status = serializers.ChoiceField([Tenant.Status.ACTIVE.value, Tenant.Status.SUSPENDED.value], required=False)
+    retention_days = serializers.IntegerField(
+        min_value=1, allow_null=True, required=False, help_text="Of usage records; at most the plan's, as null."
+    )
 
 
 class TenantSerializer(serializers.Serializer[Any]):
@@ -81,6 +84,7 @@ class TenantSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="active, suspended or deleted.")
     plan = serializers.CharField()
     overrides = serializers.DictField()
+    retention_days = serializers.IntegerField(help_text="Usage records are kept this long.")
     created_at = serializers.DateTimeField()
     dashboard_url = serializers.URLField()
 
@@ -121,9 +125,11 @@ class OperatorView(ManagementView):
 def shown(tenant: Tenant) -> dict[str, Any]:
     subscription = tenant.subscription
     same = {name: getattr(tenant, name) for name in ("id", "slug", "name", "email", "status", "created_at")}
-    plan = {"plan": subscription.plan_id, "overrides": subscription.overrides}
+    plan = {name: getattr(subscription, name) for name in ("overrides", "retention_days")}
     url = f"{settings.PUBLIC_URL}/t/{tenant.slug}/"
-    return dict(TenantSerializer({"object": "tenant", **same, **plan, "dashboard_url": url}).data)
+    return dict(
+        TenantSerializer({"object": "tenant", **same, "plan": subscription.plan_id, **plan, "dashboard_url": url}).data
+    )
 
 
 class TenantsView(OperatorView):
@@ -185,7 +191,12 @@ class TenantView(OperatorView):
         if "status" in body:
             act = suspension.suspend if body["status"] == Tenant.Status.SUSPENDED else suspension.reactivate
             act(tenant, **by)
-        workspaces.change(tenant, {name: body[name] for name in ("name", "email") if name in body}, **by)
+        if body.get("retention_days") is not None:
+            most = Plan.objects.get(subscriptions__tenant=tenant).retention_days
+            if body["retention_days"] > most:
+                raise ValidationError({"retention_days": f"The plan keeps records for {most} days at most."})
+        named = ("name", "email", "retention_days")
+        workspaces.change(tenant, {name: body[name] for name in named if name in body}, **by)
 
     @extend_schema(operation_id="delete_tenant", parameters=[ConfirmQuery], request=None, responses={204: None})
     def delete(self, request: Request, id: int) -> Response:
@@ -209,7 +220,7 @@ class TenantView(OperatorView):
 def _whole(deleted: bool) -> QuerySet[Tenant]:
     """Without what somebody made by hand, or half: such a one has no subscription."""
     everyone = Tenant.everyone if deleted else Tenant.objects
-    return everyone.select_related("subscription").exclude(subscription=None)
+    return everyone.select_related("subscription__plan").exclude(subscription=None)
 
 
 def _found(query: dict[str, Any]) -> QuerySet[Tenant]:

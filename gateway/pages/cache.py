@@ -22,7 +22,7 @@ from gateway.api.cache_entries import listing
 from gateway.api.cache_stats import held
 from gateway.models import CacheEntry
 from gateway.pages import neighbours, traffic
-from tenants import roles
+from tenants import kept, roles
 from tenants.access import allowed, membership_of
 from tenants.models import Tenant
 from tenants.roles import Action
@@ -137,7 +137,7 @@ def _needs(tenant: Tenant, standing: dict[str, Any]) -> list[Need]:
     needs = []
     threshold, policy = (reverse(name, args=[tenant.slug]) for name in ("cache-threshold", "cache-policy"))
     if standing["semantic"] == "off":
-        needs.append(Need("error", standing["reason"], policy, _("Look at the policy")))
+        needs.append(Need("error", kept.read(standing["reason"]), policy, _("Look at the policy")))
     elif (rate := standing["wrong_rate"]["estimate"]) is not None and rate > standing["budget"]:
         text = _("About %(rate)s of the hits by meaning are wrong; the budget is %(budget)s.")
         told = text % {"rate": percent(rate), "budget": percent(standing["budget"])}

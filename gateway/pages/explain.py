@@ -23,6 +23,7 @@ from tenants.access import allowed, membership_of
 from tenants.models import Tenant
 from tenants.pace import TooOften
 from tenants.roles import Action
+from tenants.writing import number
 
 MODEL, QUESTION, SYSTEM, NAMESPACE = 120, 8_000, 20_000, 64
 
@@ -45,14 +46,14 @@ def ask(request: HttpRequest, slug: str) -> HttpResponseBase:
         context["wrong"] = _("Write a question, and the model that apps ask for.")
         return render(request, "gateway/cache/explain.html", context, status=400)
     try:
-        pace.count(keyspace.explanations(tenant.pk), explain.PER_MINUTE, explain.WHAT)
+        pace.count(keyspace.explanations(tenant.pk), explain.PER_MINUTE, explain.EXPLAINED)
     except TooOften as error:
         context["wrong"] = str(error.detail)
         return render(request, "gateway/cache/explain.html", context, status=429)
     found = async_to_sync(_explain)(tenant, given)
     if found["cache"] is not None:
-        number, unit = durations.split(found["cache"]["ttl_s"])
-        context["kept"] = (number, durations.UNIT_NAMES[unit])
+        long, unit = durations.split(found["cache"]["ttl_s"])
+        context["kept"] = (long, durations.UNIT_NAMES[unit])
     context |= {"found": found, "error": found["error"], "near": _near(given["question"], found["cache"])}
     return render(request, "gateway/cache/explain.html", context)
 
@@ -82,7 +83,7 @@ def _near(question: str, cache: dict[str, Any] | None) -> list[dict[str, Any]]:
             {
                 **each,
                 "id": uuid.UUID(each["entry_id"]),
-                "told": f"{each['similarity']:.3f}",
+                "told": number(each["similarity"], 3),
                 "pieces": difference.compare(question, each["prompt"])[1],
                 "is_enough": enough,
                 "answers": answers,

@@ -11,6 +11,8 @@ from gateway.models import CallSettings, Provider, Route, Target
 from gateway.pages import sent
 
 _AS_USUAL = [("", _("as in the policy")), ("on", _("on")), ("off", _("off"))]
+# Short enough for a box that is closed.
+_KINDS = [("openai", _("OpenAI, or any API like it")), *Provider.Kind.choices[1:]]
 
 
 def _text(label: Any, *, help: Any = "", hint: str = "", mode: str = "text", most: int = 400) -> forms.CharField:
@@ -30,7 +32,7 @@ class ProviderForm(forms.Form):
     NUMBERS = ("first_byte_timeout_s", "latency_ms", "tokens_per_s", "failure_rate", "cut_rate")
 
     name = _text(_("Name"), help=_("Letters, digits and dashes: apps may ask for name/model."), hint="own", most=80)
-    kind = forms.ChoiceField(label=_("Kind"), choices=Provider.Kind.choices)
+    kind = forms.ChoiceField(label=_("Kind"), choices=_KINDS)
     base_url = _text(_("Base URL"), help=_("Empty: the vendor's own."), hint="https://api.example.com/v1", most=500)
     api_key = forms.CharField(
         label=_("API key"), required=False, max_length=4200, strip=True,

@@ -57,6 +57,7 @@ def take_away(request: HttpRequest, slug: str) -> HttpResponseBase:
     for sample in result["samples"]:
         sample["id"] = uuid.UUID(sample["id"])
     context |= {"preview": result, "count": count(result["count"]), "kept": count(result["kept_pinned"])}
+    context["emptied"] = count(result["emptied_samples"])
     return render(request, "gateway/cache/invalidate.html", context)
 
 

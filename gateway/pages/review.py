@@ -20,18 +20,19 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import ValidationError
 
 from analytics.figures import count
 from gateway.api import cache_settings
 from gateway.cache import verify
 from gateway.models import CacheEntry, Verdict
-from gateway.pages import difference
-from gateway.pages.told import tell
+from gateway.pages import difference, switches
+from tenants import audit
 from tenants.access import allowed, by_of, membership_of
 from tenants.models import Tenant, User
 from tenants.paging import Order
 from tenants.roles import Action
+from tenants.writing import number
 
 WAITING, JUDGED = "waiting", "judged"
 LATEST = 12
@@ -49,7 +50,9 @@ def waiting() -> QuerySet[Verdict]:
 
 def judged_by_model() -> QuerySet[Verdict]:
     """What nobody has looked over yet."""
-    return Verdict.objects.filter(source=Verdict.Source.MODEL, right__isnull=False, reviewer_id=None)
+    judged = Verdict.objects.filter(source=Verdict.Source.MODEL, right__isnull=False, reviewer_id=None)
+    # Those whose texts were taken away say nothing any more.
+    return judged.exclude(question="", prompt="")
 
 
 _QUEUES = {WAITING: waiting, JUDGED: judged_by_model}
@@ -98,10 +101,11 @@ def judge(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
         if sample is None:
             messages.error(request, _("Somebody else has judged this one, or is about to. Here is the next."))
             return _back(slug, queue, request.POST.get("after", ""))
-        before = {"right": sample.right, "judged_at": sample.judged_at and sample.judged_at.isoformat()}
+        before: dict[str, Any] = {"right": sample.right, "judged_at": sample.judged_at and sample.judged_at.isoformat()}
         sample.right, sample.judged_at, sample.reviewer_id = right, timezone.now(), user.pk
         sample.source = sample.source or Verdict.Source.PERSON
         sample.save(update_fields=["right", "judged_at", "reviewer_id", "source"])
+        _record(request, "cache.judged", sample.pk, before["right"], right)
     request.session[_memory(tenant)] = {"id": sample.pk.hex, "right": right, "of": queue, "before": before}
     return _back(slug, queue, request.POST.get("after", ""))
 
@@ -120,26 +124,30 @@ def undo(request: HttpRequest, slug: str) -> HttpResponseBase:
         values["source"] = Verdict.Source.NOBODY
     elif values["judged_at"]:
         values["judged_at"] = dt.datetime.fromisoformat(values["judged_at"])
-    Verdict.objects.filter(pk=last["id"], reviewer_id=user.pk).update(**values)
+    with transaction.atomic():
+        if Verdict.objects.filter(pk=last["id"], reviewer_id=user.pk).update(**values):
+            _record(request, "cache.judgement_undone", uuid.UUID(last["id"]), last["right"], values["right"])
     return _back(slug, last["of"], "")
+
+
+def _record(request: HttpRequest, action: str, sample_id: uuid.UUID, before: bool | None, after: bool | None) -> None:
+    """Who judged, without the texts: they may be taken away, the audit log may not."""
+    audit.record(
+        action,
+        tenant=membership_of(request).tenant,
+        target=sample_id.hex,
+        before={"right": before},
+        after={"right": after},
+        **by_of(request),
+    )
 
 
 @allowed(Action.CACHE)
 @require_POST
 def collect(request: HttpRequest, slug: str) -> HttpResponseBase:
     """Has samples put aside for people, or no more."""
-    wanted = request.POST.get("review") == "on"
-    try:
-        cache_settings.change(membership_of(request).tenant, {"review": wanted}, by_of(request))
-    except APIException as error:
-        tell(request, error)
-    else:
-        said = (
-            _("From now on samples of hits and near misses come here.")
-            if wanted
-            else _("No more samples are put aside.")
-        )
-        messages.success(request, said)
+    on = _("From now on samples of hits and near misses come here.")
+    switches.switch(request, "review", on=on, off=_("No more samples are put aside."))
     return redirect("cache-review", slug)
 
 
@@ -183,7 +191,7 @@ def _shown(sample: Verdict) -> dict[str, Any]:
         "verdict": sample,
         "asked": asked,
         "known": known,
-        "similarity": f"{similarity:.3f}",
+        "similarity": number(similarity, 3),
         "refusal": verify.check(sample.question, sample.prompt, similarity),
         "guards": len(verify.GUARDS),
         "has_entry": CacheEntry.objects.filter(pk=sample.entry_id).exists(),

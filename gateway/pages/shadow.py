@@ -5,25 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
-from rest_framework.exceptions import APIException
 
 from analytics.figures import NOTHING, count, percent, usd
 from gateway.api import cache_policy, cache_settings
 from gateway.cache import learning
 from gateway.models import Verdict
-from gateway.pages import traffic
+from gateway.pages import switches, traffic
 from gateway.pages.projection import MONTH_DAYS
-from gateway.pages.told import tell
 from gateway.pages.traffic import Band
 from tenants import roles
-from tenants.access import allowed, by_of, membership_of
+from tenants.access import allowed, membership_of
 from tenants.roles import Action
 
 EXAMPLES = 10
@@ -38,7 +35,11 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
     standing = cache_policy.standing(membership.tenant)
     settings_row = cache_settings.row_of_settings()
     reads = roles.may(membership.role, Action.CONTENT)
-    examples = Verdict.objects.filter(kind=Verdict.Kind.SHADOW).order_by("-at")[:EXAMPLES] if reads else []
+    examples = (
+        Verdict.objects.filter(kind=Verdict.Kind.SHADOW).exclude(question="").order_by("-at")[:EXAMPLES]
+        if reads
+        else []
+    )
     monthly = looked.shadow_usd * Decimal(str(round(MONTH_DAYS / looked.days(now), 3)))
     context = {
         "here": "shadow",
@@ -63,15 +64,9 @@ def report(request: HttpRequest, slug: str) -> HttpResponseBase:
 @allowed(Action.CACHE)
 @require_POST
 def switch(request: HttpRequest, slug: str) -> HttpResponseBase:
-    wanted = request.POST.get("shadow") == "on"
-    try:
-        cache_settings.change(membership_of(request).tenant, {"shadow": wanted}, by_of(request))
-    except APIException as error:
-        tell(request, error)
-    else:
-        on = _("Shadow mode is on: answers by meaning are looked for and compared, and no longer given.")
-        off = _("Shadow mode is off: the semantic tier answers again.")
-        messages.success(request, on if wanted else off)
+    on = _("Shadow mode is on: answers by meaning are looked for and compared, and no longer given.")
+    off = _("Shadow mode is off: the semantic tier answers again.")
+    switches.switch(request, "shadow", on=on, off=off)
     return redirect("cache-shadow", slug)
 
 

@@ -14,7 +14,6 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.contrib.sessions.backends.db import SessionStore
-from django.core import mail
 from django.test import Client, RequestFactory, override_settings
 
 from tenants import registration
@@ -22,6 +21,7 @@ from tenants.accounts import ProviderAdapter
 from tenants.models import ApiKey, Membership, Role, User
 from tests import servers
 from tests.conftest import PASSWORD, Workspace
+from tests.post import mail_to
 
 NEW_PASSWORD = "a quite different 8 one"
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -54,10 +54,6 @@ def link_in(message: Any) -> str:
     found = re.search(r"http://localhost:8000(/account/\S+)", message.body)
     assert found is not None, message.body
     return found[1]
-
-
-def mail_to(email: str) -> Any:
-    return [message for message in mail.outbox if message.to == [email]]
 
 
 def sign_up(client: Client, email: str, **more: str) -> Any:
@@ -124,7 +120,7 @@ def test_a_forgotten_password_is_set_anew_by_mail_and_the_link_works_once(alice:
     assert client.post(path, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD}).status_code == 302
     logged_in(alice.owner.email, NEW_PASSWORD)
     assert b"Please enter a correct" in log_in(alice.owner.email).content
-    assert b"invalid" in Client().get(link, follow=True).content
+    assert b"This link is over" in Client().get(link, follow=True).content
 
     nowhere = Client().post("/account/password/reset/", {"email": address()})
     assert (there.status_code, there.headers["Location"]) == (nowhere.status_code, nowhere.headers["Location"])
@@ -133,7 +129,7 @@ def test_a_forgotten_password_is_set_anew_by_mail_and_the_link_works_once(alice:
 
 def test_a_page_says_where_mails_go_when_none_are_sent() -> None:
     console = "django.core.mail.backends.console.EmailBackend"
-    words = b"printed to its log"
+    words = b"printed to its worker"
     assert words not in Client().get("/account/password/reset/").content
     with override_settings(EMAIL_BACKEND=console):
         for page in ("/account/password/reset/", "/account/password/reset/done/"):
@@ -161,15 +157,6 @@ def test_an_address_is_confirmed_by_its_link_and_the_reminder_goes() -> None:
     assert reminder in client.get("/account/").content
     client.post(link)
     assert reminder not in client.get("/account/").content
-
-
-def test_a_mail_server_that_is_away_keeps_nobody_out(settings: Any) -> None:
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
-    email = address()
-    assert sign_up(Client(), email).status_code == 201
-    page = proven(email).post("/account/email/", {"action_add": "", "email": address()}, follow=True)
-    assert b"could not be sent" in page.content
 
 
 def test_where_it_must_be_confirmed_nobody_gets_in_before() -> None:
@@ -327,6 +314,13 @@ def test_who_comes_by_a_provider_has_a_workspace_too(rf: RequestFactory) -> None
     membership = Membership.objects.get(user=user)
     assert membership.role == Role.OWNER and membership.tenant.email == email
     assert not user.has_usable_password()
+
+
+@pytest.mark.parametrize("name", ["Eve\nBcc: x", "Eve \u202eBcc: x", "\0Eve Bcc: x", " Eve Bcc: x "])
+def test_a_name_from_elsewhere_is_one_line_that_reads_as_it_is(rf: RequestFactory, name: str) -> None:
+    login = SocialLogin(user=User(), account=SocialAccount(provider="google", uid="x"))
+    user = ProviderAdapter(rf.get("/")).populate_user(rf.get("/"), login, {"email": address(), "name": name})
+    assert user.name in ("Eve Bcc: x", "EveBcc: x")
 
 
 @pytest.mark.parametrize("path", ["", "email/", "password/change/", "2fa/", "2fa/webauthn/", "sessions/"])

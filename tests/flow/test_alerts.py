@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from analytics import alerts, booking
 from analytics.alerts import schedule, watching
-from analytics.alerts.kinds import title_of
 from analytics.alerts.models import AlertEvent, AlertRule
+from analytics.alerts.telling import title_of
 from analytics.models import HOUR_S, UsageRollup
 from analytics.signals import drift_found
 from analytics.tasks import evaluate_alerts, purge_records, sweep_alerts

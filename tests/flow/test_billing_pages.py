@@ -84,7 +84,7 @@ def test_developers_and_viewers_look_and_are_told_why_not_more(
     assert "Save budget" not in page.content.decode() and "/billing/buy" not in page.content.decode()
     for act in ACTS:
         refused = client.post(billing(alice, act), {"plan": "pro", **BUDGET})
-        assert refused.status_code == 403 and "owner, admin, finance" in refused.content.decode(), act
+        assert refused.status_code == 403 and "Owner, Admin, Finance" in refused.content.decode(), act
     for asking in ("change?plan=pro", "cancel"):
         assert client.get(billing(alice, asking)).status_code == 403
     assert client.get(billing(alice, "ledger.csv")).status_code == 200

@@ -16,12 +16,12 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from analytics import booking, drain
+from analytics import booking, drain, rollups
 from analytics.events import HIT_SEMANTIC, UsageEvent
-from analytics.models import HOUR_S, MINUTE_S, UsageRecord, UsageRollup
+from analytics.models import DAY_S, HOUR_S, MINUTE_S, UsageRecord, UsageRollup
 from analytics.tasks import drain_usage, purge_records
 from billing.models import ClosedPeriod, LedgerEntry, Reconciliation
-from tenants import keyspace
+from tenants import keyspace, workspaces
 from tenants.db import schema_of
 from tests import usage
 from tests.conftest import Workspace
@@ -41,7 +41,7 @@ def records_of(workspace: Workspace) -> list[UsageRecord]:
 
 
 def sums_of(workspace: Workspace) -> dict[str, tuple[int, int, Decimal, Decimal]]:
-    """Requests that were answered, billed tokens, cost and saving: by each of the four accounts."""
+    """Requests that were answered, billed tokens, cost and saving: by each of the accounts."""
 
     def summed(rows: Any, tokens: str = "billed_tokens") -> tuple[int, Decimal, Decimal]:
         sums = rows.aggregate(t=Sum(tokens), c=Sum("cost_usd"), s=Sum("saved_usd"))
@@ -58,6 +58,7 @@ def sums_of(workspace: Workspace) -> dict[str, tuple[int, int, Decimal, Decimal]
             "records": (UsageRecord.objects.filter(status__lt=400).count(), *summed(UsageRecord.objects.all())),
             "minutes": rolled(MINUTE_S),
             "hours": rolled(HOUR_S),
+            "days": rolled(DAY_S),
             "ledger": (ledger.aggregate(n=Sum("requests"))["n"] or 0, *summed(ledger, "tokens")),
         }
 
@@ -100,7 +101,7 @@ def test_records_rollups_and_ledger_add_up_to_the_same(alice: Workspace, client:
     send(stream_of(alice), *events)
     assert drain_usage() >= len(events)
     sums = sums_of(alice)
-    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"]
+    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["days"] == sums["ledger"]
     assert sums["ledger"][:2] == (5, 90)
     assert len(records_of(alice)) == 6
     assert is_empty(client, stream_of(alice))
@@ -130,7 +131,14 @@ def test_an_event_delivered_twice_counts_once(alice: Workspace) -> None:
     send(stream_of(alice), event, miss(alice))
     drain_usage()
     sums = sums_of(alice)
-    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (2, 60, 2 * COST_USD, 0)
+    assert (
+        sums["records"]
+        == sums["minutes"]
+        == sums["hours"]
+        == sums["days"]
+        == sums["ledger"]
+        == (2, 60, 2 * COST_USD, 0)
+    )
 
 
 def test_a_worker_that_dies_before_it_books_loses_nothing(alice: Workspace, client: redis.Redis) -> None:
@@ -242,7 +250,14 @@ def test_two_drains_at_once_book_each_event_once(alice: Workspace, client: redis
     at_once(drain_usage, drain_usage)
     drain_usage()
     sums = sums_of(alice)
-    assert sums["records"] == sums["minutes"] == sums["hours"] == sums["ledger"] == (1500, 45_000, 1500 * COST_USD, 0)
+    assert (
+        sums["records"]
+        == sums["minutes"]
+        == sums["hours"]
+        == sums["days"]
+        == sums["ledger"]
+        == (1500, 45_000, 1500 * COST_USD, 0)
+    )
     assert is_empty(client, stream)
 
 
@@ -281,6 +296,38 @@ def test_purge_keeps_what_the_plan_keeps_and_every_hour(make_workspace: Callable
     with schema_of(workspace.tenant):
         assert UsageRollup.objects.filter(width_s=MINUTE_S).count() == 1
         assert UsageRollup.objects.filter(width_s=HOUR_S).count() == 3
+        assert UsageRollup.objects.filter(width_s=DAY_S).count() == 3
+
+
+def test_purge_keeps_records_no_longer_than_the_workspace_wishes_and_the_plan_says(alice: Workspace) -> None:
+    alice.tenant.refresh_from_db()
+    now, most = timezone.now(), alice.tenant.subscription.plan.retention_days
+    period = int(agree(alice).timestamp())
+    ages = [dt.timedelta(days=days) for days in (0, 6, 8, most + 1)]
+    send(stream_of(alice), *(miss(alice, at=(now - age).timestamp(), period=period) for age in ages))
+    drain_usage()
+    workspaces.change(alice.tenant, {"retention_days": most + 100})
+    purge_records()
+    assert [(now - record.at).days for record in records_of(alice)] == [8, 6, 0]
+    workspaces.change(alice.tenant, {"retention_days": 7})
+    purge_records()
+    assert [(now - record.at).days for record in records_of(alice)] == [6, 0]
+
+
+def test_days_that_a_worker_of_before_did_not_book_are_added_up(alice: Workspace) -> None:
+    now = timezone.now()
+    ages = (dt.timedelta(0), dt.timedelta(minutes=1), dt.timedelta(days=2), dt.timedelta(days=9))
+    send(stream_of(alice), *(miss(alice, at=(now - age).timestamp()) for age in ages))
+    drain_usage()
+    right = sums_of(alice)
+    with schema_of(alice.tenant):
+        days = UsageRollup.objects.filter(width_s=DAY_S).order_by("-bucket")
+        days.filter(pk=days[0].pk).update(requests=1, cost_usd=0)
+        days.filter(pk=days[1].pk).delete()
+    assert sums_of(alice)["days"] != right["days"]
+    purge_records()
+    assert sums_of(alice) == right
+    assert rollups.add_up_days(alice.tenant.schema_name, now - dt.timedelta(days=30)) == 0
 
 
 def test_records_stay_until_the_books_of_their_period_agree(alice: Workspace) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.db import connection
 
 from analytics import consumers, dashboard, feeds, viewers
+from analytics.models import UsageRollup
 from analytics.tasks import drain_usage
+from tenants.db import schema_of
 from tenants.models import Membership
 from tests.conftest import Workspace
 from tests.sockets import close_code, live_feed, live_socket, session_of, update
@@ -52,13 +56,13 @@ async def test_every_open_dashboard_is_told(alice: Workspace) -> None:
 
 async def test_sockets_that_show_the_same_share_one_look(alice: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
-    read = dashboard.dashboard
+    look = dashboard.look
 
-    def counted(*asked: Any) -> dashboard.Dashboard:
+    def counted(*asked: Any) -> dashboard.Found:
         looks.append(asked)
-        return read(*asked)
+        return look(*asked)
 
-    monkeypatch.setattr(dashboard, "dashboard", counted)
+    monkeypatch.setattr(dashboard, "look", counted)
     monkeypatch.setattr(feeds, "MIN_INTERVAL_S", 0.2)
     async with contextlib.AsyncExitStack() as open_feeds:
         all_feeds = [await open_feeds.enter_async_context(live_feed(alice.tenant, alice.owner)) for _ in range(8)]
@@ -71,6 +75,26 @@ async def test_sockets_that_show_the_same_share_one_look(alice: Workspace, monke
             assert (await update(feed))["figures"]["requests"] == "1"
         assert len(looks) == before + 1
     assert not [key for key in feeds._feeds if key.tenant_id == alice.tenant.pk]
+
+
+def rename(workspace: Workspace, before: str, after: str) -> None:
+    with schema_of(workspace.tenant), connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {before} RENAME TO {after}")
+
+
+async def test_who_comes_while_the_sums_cannot_be_read_is_told_as_soon_as_they_can(
+    alice: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(feeds, "RETRY_S", 0.1)
+    table = UsageRollup._meta.db_table
+    await database_sync_to_async(rename)(alice, table, "away")
+    async with live_feed(alice.tenant, alice.owner) as feed:
+        while "get no update" not in caplog.text:
+            await asyncio.sleep(0.02)
+        assert await feed.receive_nothing(0.3)
+        await database_sync_to_async(rename)(alice, "away", table)
+        # Nothing is booked, and nobody else comes.
+        assert (await update(feed))["figures"]["requests"] == "0"
 
 
 async def test_a_feed_keeps_to_the_range_of_its_page(alice: Workspace) -> None:

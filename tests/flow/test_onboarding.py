@@ -134,3 +134,10 @@ def test_waiting_is_cheap(alice: Workspace, django_assert_max_num_queries: Any) 
 def test_what_is_no_address_is_refused(email: str) -> None:
     page = Client().post("/signup/", {"email": email, "password": PASSWORD})
     assert page.status_code == 400 and b'role="alert"' in page.content
+
+
+def test_the_start_page_is_looked_at_or_makes_a_key_and_nothing_else(alice: Workspace) -> None:
+    client = Client()
+    client.force_login(alice.owner)
+    assert client.delete(f"/t/{alice.tenant.slug}/start/").status_code == 405
+    assert client.put(f"/t/{alice.tenant.slug}/start/").status_code == 405

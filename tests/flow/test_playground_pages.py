@@ -75,7 +75,7 @@ def test_a_stranger_finds_nothing_and_others_are_told_who_may(
         member = session_of(make_member(alice, role))
         for path in paths:
             refused = member.post(at(alice, path), form())
-            assert refused.status_code == 403 and "owner, admin, developer" in refused.content.decode()
+            assert refused.status_code == 403 and "Owner, Admin, Developer" in refused.content.decode()
     assert ApiKey.objects.filter(tenant=alice.tenant).count() == 1
 
 

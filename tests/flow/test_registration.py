@@ -59,6 +59,8 @@ def test_the_same_email_again_is_a_conflict_in_any_case() -> None:
         ({"email": "long-address@example.com", "password": "long-address@example.com"}, "password"),
         ({"email": "a@example.com", "name": "x" * 121}, "name"),
         ({"email": "a@example.com", "name": "a\x00b"}, "name"),
+        ({"email": "a@example.com", "name": "Tea\nbcc: x"}, "name"),
+        ({"email": "a@example.com", "name": "Tea \u202egpj"}, "name"),
         ({"email": "a@example.com", "name": ["a"]}, "name"),
     ],
 )
@@ -188,6 +190,14 @@ def test_signing_up_in_the_browser_shows_the_key_once_and_logs_in() -> None:
 def test_a_weak_password_is_refused_in_the_browser() -> None:
     page = Client().post("/signup/", {"email": address(), "name": "", "password": "12345"})
     assert page.status_code == 400 and b"too short" in page.content
+
+
+@pytest.mark.parametrize("name", ["Tea\nHouse", "Tea \u202eesuoH", "Tea\x7fHouse"])
+def test_a_workspaces_name_is_one_line_that_reads_as_it_is(name: str) -> None:
+    email = address()
+    page = Client().post("/signup/", {"email": email, "name": name, "password": "correct horse 9 battery"})
+    assert page.status_code == 400 and b"Only printable characters" in page.content
+    assert not User.objects.filter(email=email).exists()
 
 
 def test_login_leads_on_only_within_this_site(alice: Workspace) -> None:

@@ -16,10 +16,8 @@ from typing import Any
 
 import pytest
 from django.core import signing
-from django.db import connection
 from django.db.models import Sum
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from analytics import forecasts, savings, shares, spans
@@ -35,6 +33,7 @@ from tests.booked import NOON, at, book
 from tests.conftest import Workspace
 from tests.paying import Payments, subscribe
 from tests.sockets import session_of
+from tests.together import at_once
 from tests.traffic import ended_ago, period_of
 from tests.usage import COST_USD, miss
 
@@ -273,24 +272,6 @@ def test_ids_that_are_none_lead_nowhere(alice: Workspace) -> None:
     assert client.get(path(alice, "links/99999999999999999999/revoke/")).status_code == 404
 
 
-@pytest.mark.parametrize("by", savings.BY)
-def test_more_rows_are_no_more_queries(alice: Workspace, by: str) -> None:
-    client = session_of(alice.owner)
-
-    def queries() -> int:
-        with CaptureQueriesContext(connection) as asked:
-            said(client.get(f"{path(alice)}?{THEN}&by={by}"))
-        return len(asked)
-
-    book(alice, hit(alice, "0.25", at=at(), tags=["blue"]))
-    few = queries()
-    book(
-        alice,
-        *(hit(alice, "0.25", at=at(hours=number), model=f"m{number}", tags=[f"t{number}"]) for number in range(9)),
-    )
-    assert queries() == few <= 14
-
-
 # One dollar's way
 
 
@@ -488,6 +469,25 @@ def test_links_are_opened_so_often_from_one_address_and_no_more(alice: Workspace
 def test_a_link_that_cannot_be_is_explained(alice: Workspace, wish: dict[str, str]) -> None:
     answer = session_of(alice.owner).post(path(alice, "links/"), {"range": "month", "lives_days": "7", **wish})
     assert 'class="wrong"' in said(answer, 400)
+
+
+def test_a_page_with_a_link_makes_no_other_when_it_is_loaded_again(alice: Workspace) -> None:
+    client = session_of(alice.owner)
+    mark = re.search(r'name="once" value="([^"]+)"', said(client.get(path(alice, "links/"))))
+    assert mark
+    given = {"range": "month", "lives_days": "7", "once": mark[1]}
+    assert 'id="link"' in said(client.post(path(alice, "links/"), given))
+    again = client.post(path(alice, "links/"), given, follow=True)
+    assert 'id="link"' not in said(again) and "sent before" in said(again)
+    with schema_of(alice.tenant):
+        assert SavingsShare.objects.count() == 1
+
+
+def test_two_links_at_once_do_not_share_the_last_place(alice: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shares, "MAX_ALIVE", 1)
+    given = {"range": "month", "lives_days": "7"}
+    posts = [lambda: session_of(alice.owner).post(path(alice, "links/"), given).status_code for _ in range(4)]
+    assert sorted(at_once(*posts)) == [200, 400, 400, 400]
 
 
 def test_there_are_so_many_links_at_a_time(alice: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

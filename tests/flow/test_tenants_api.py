@@ -94,6 +94,17 @@ def test_a_workspace_is_changed_suspended_and_taken_back(server: str, operator: 
     assert events_of(alice.tenant.pk, operator) == actions
 
 
+def test_how_long_records_are_kept_is_set_up_to_the_plans(operator: Workspace, alice: Workspace) -> None:
+    alice.tenant.refresh_from_db()
+    path, most = f"{PATH}/{alice.tenant.pk}", alice.tenant.subscription.plan.retention_days
+    assert call(operator, "GET", path).json()["retention_days"] == most
+    assert call(operator, "PATCH", path, {"retention_days": 7}).json()["retention_days"] == 7
+    for wrong in (0, most + 1, "many"):
+        refused(call(operator, "PATCH", path, {"retention_days": wrong}), 400, "retention_days")
+    assert call(operator, "PATCH", path, {"retention_days": None}).json()["retention_days"] == most
+    assert events_of(alice.tenant.pk, operator) == ["tenant.changed"] * 2
+
+
 def test_workspaces_are_found_in_pages(operator: Workspace) -> None:
     word = uuid.uuid4().hex[:10]
     ids = [made(operator, PATH, new(name=f"{word} {number}"))["id"] for number in range(3)]

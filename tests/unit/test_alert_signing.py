@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from analytics.alerts import messages, signing
-from analytics.alerts.kinds import KINDS, Kind, line_of, title_of
+from analytics.alerts.kinds import KINDS, Kind
 from analytics.alerts.models import AlertEvent
+from analytics.alerts.telling import line_of, title_of
 from analytics.alerts.urls import urlpatterns
 from nexus import mail
 from tenants.models import Tenant

@@ -11,8 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from analytics.alerts import changes
-from analytics.alerts.kinds import KINDS, TEST, line_of, title_of
+from analytics.alerts.kinds import KINDS, TEST
 from analytics.alerts.models import AlertEvent
+from analytics.alerts.telling import line_of, title_of
 from tenants.management_views import ManagementView, read
 from tenants.paging import Order, PageQuery
 from tenants.roles import Action
