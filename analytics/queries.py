@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -172,8 +173,17 @@ _OTHERS = f"""
 SELECT CASE WHEN bucket < %(start)s THEN '{BEFORE}' ELSE '{GROWING}' END, outcome, '', {_SUMS}
 FROM {_ROLLUPS} WHERE {{pieces}} GROUP BY 1, 2
 """
-# Tens of thousands of sums are added up by hashing: sorting them takes three times as long.
 _HASHING = "SET LOCAL work_mem = '32MB'; SET LOCAL max_parallel_workers_per_gather = 0"
+
+
+@contextlib.contextmanager
+def hashing() -> Iterator[Any]:
+    """A cursor whose queries add up tens of thousands of sums by hashing, alone: sorting them takes three times as
+    long, and helpers take the core that other requests need.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_HASHING)
+        yield cursor
 
 
 def sums(window: Window) -> Sums:
@@ -181,8 +191,7 @@ def sums(window: Window) -> Sums:
     # No wider than a bar.
     widest_s, finest_s = min(window.step_s, DAY_S), window.resolution_s
     shown, values = rollups.condition(*rollups.pieces(window.start, window.end, finest_s=finest_s, widest_s=widest_s))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_HASHING)
+    with hashing() as cursor:
         cursor.execute(_WINDOW.format(pieces=shown), {**values, "step_s": window.step_s})
         rows = cursor.fetchall()
     slices, drawn = _others(window), {at: Bar(at) for at in window.bars}

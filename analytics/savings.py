@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from django.db import connection
 
-from analytics import costs, rollups
+from analytics import costs, queries, rollups
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
 from analytics.models import DAY_S, HOUR_S, UsageRecord, UsageRollup
 from analytics.rollups import Piece
@@ -217,6 +217,6 @@ def _values(span: Span) -> dict[str, Any]:
 
 
 def _read(query: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
+    with queries.hashing() as cursor:
         cursor.execute(query, values)
         return list(cursor.fetchall())

@@ -296,6 +296,8 @@ class UserAdmin(ModelAdmin):
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnly, ModelAdmin):
     list_per_page = ROWS
+    # Counting them all, and once more those that are found, takes longer than the page.
+    show_full_result_count = False
     list_display = ("at", "actor_label", "action", "target", "tenant", "ip_address")
     list_filter = ("action",)
     search_fields = ("actor_label", "target", "tenant__slug")
