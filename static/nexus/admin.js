@@ -19,6 +19,8 @@ function nameFields() {
   }
 }
 
-addEventListener("load", nameFields);
-document.addEventListener("change", nameFields);
-document.addEventListener("formset:added", () => setTimeout(nameFields));
+// Rows are added, and select2 draws its fields whenever it is ready, and anew when another value is chosen.
+document.addEventListener("DOMContentLoaded", () => {
+  nameFields();
+  new MutationObserver(nameFields).observe(document.body, { childList: true, subtree: true });
+});

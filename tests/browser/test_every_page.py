@@ -92,8 +92,8 @@ class Person:
         answer = self.page.goto(look.path)
         assert answer is not None
         faults = [] if answer.status == look.status else [f"answers {answer.status}"]
-        if answer.request.redirected_from is not None and not look.leads_on:
-            faults.append(f"leads on to {self.page.url}")
+        if (answer.request.redirected_from is not None) != look.leads_on:
+            faults.append(f"is shown at {self.page.url}")
         faults += self.too_wide()
         # Those of pages that ask for more once they are there are among them.
         requests, size = len(self.bytes), sum(self.bytes.values())

@@ -124,7 +124,7 @@ def test_a_passkey_logs_in(visit: Visit, server: str) -> None:
     page.get_by_label("Name").fill("Laptop")
     page.get_by_label("Passwordless").check()
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_role("main")).to_contain_text("recovery code")
+    expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     page.goto(urllib.parse.urljoin(page.url, "/account/2fa/webauthn/"))
     expect(page.get_by_role("main")).to_contain_text("Laptop")
     accessible(page)
