@@ -27,7 +27,8 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 LookAt = Callable[..., None]
 # Of a page that a browser opens for the first time, with all it needs: bytes as they come, compressed.
 MOST_REQUESTS, MOST_BYTES = 16, 120_000
-ADMIN_REQUESTS, ADMIN_BYTES = 40, 1_300_000
+# A list of fifty rows; in a whole run, other tests fill it.
+ADMIN_REQUESTS, ADMIN_BYTES = 40, 1_600_000
 TRIES = 6
 LOGINS = {"NEXUS_GOOGLE_CLIENT_ID": "an-id", "NEXUS_GOOGLE_CLIENT_SECRET": "a-secret"}
 

@@ -18,7 +18,7 @@ from tenants import apikeys, keyspace, suspension
 from tenants.models import ApiKey, Tenant
 from tests.calls import chat
 from tests.conftest import Workspace
-from tests.management import API_KEY, audited, call, made, provider_of, refused, route_of
+from tests.management import API_KEY, audited, call, confirm, made, provider_of, refused, route_of
 from tests.together import PATIENCE_S, at_once, while_it_waits
 
 PATHS = [
@@ -164,6 +164,7 @@ def forgotten(settings: Any) -> Iterator[Callable[[], list[str]]]:
 def test_what_calls_go_by_is_forgotten_when_it_changes_and_else_nothing(
     admin: Workspace, mallory: Workspace, forgotten: Callable[[], list[str]]
 ) -> None:
+    confirm(mallory)
     made(admin, "/v1/admin/users", {"email": mallory.owner.email})
     user = f"/v1/admin/users/{mallory.owner.pk}"
     assert call(admin, "PATCH", user, {"role": "finance"}).status_code == 200
