@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.alerts import forget_letters, forget_marks
 from tests.conftest import Workspace
 from tests.management import manages
 from tests.paying import Payments, payments
@@ -28,3 +29,10 @@ def paid(database: None) -> Iterator[Payments]:
 def buyer(make_workspace: Callable[..., Workspace]) -> Workspace:
     """On Free, with a key that may manage."""
     return manages(make_workspace("free"))
+
+
+@pytest.fixture
+def no_alerts_waiting(database: None) -> None:
+    """What other tests left is not this one's to evaluate, nor to send: each of their workspaces changed its plan."""
+    forget_marks()
+    forget_letters()

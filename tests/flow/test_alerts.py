@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -30,21 +30,11 @@ from gateway.models import Verdict
 from tenants.db import schema_of
 from tenants.limits import BudgetMode
 from tenants.models import ApiKey, Membership, Role, User
-from tests.alerts import deliveries, letters, make_due, raised, send_until, spend, use
+from tests.alerts import deliveries, forget_marks, letters, make_due, raised, send_until, spend, use
 from tests.conftest import Workspace
 from tests.together import at_once
 
-
-@pytest.fixture(autouse=True)
-def nobody_marked() -> Iterator[None]:
-    """What other tests booked is not ours to evaluate."""
-    forget_marks()
-    yield
-
-
-def forget_marks() -> None:
-    while schedule.take_marked(timezone.now() + dt.timedelta(days=1)) is not None:
-        pass
+pytestmark = pytest.mark.usefixtures("no_alerts_waiting")
 
 
 def evaluate(workspace: Workspace) -> list[AlertEvent]:

@@ -33,6 +33,8 @@ from tests.paying import Payments
 from tests.post import mail_to
 from tests.sockets import live_feed, update
 
+pytestmark = pytest.mark.usefixtures("no_alerts_waiting")
+
 ROOT = Path(__file__).parents[2]
 
 # What is the same in every language, each with an example.
@@ -71,6 +73,8 @@ LEFT = {
     "cache": ("a",), "cache-entries": ("a",), "cache-review": ("p", "mark", "td", "td@title"),
     # The guards' reasons are the API's, in words of the two questions.
     "cache-guards": ("p", "span"),
+    # What failed, and with which words of the program.
+    "admin-failures": ("td", "code"),
     # Lines that Stripe wrote.
     "billing-change": ("th",), "savings-dollar": ("p",),
     # A label that allauth's own form has in no catalogue; and what browsers call themselves.
