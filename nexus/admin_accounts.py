@@ -20,7 +20,7 @@ from unfold.enums import ActionVariant
 
 from tenants import audit
 from tenants.admin import ReadOnly, UserAdmin
-from tenants.models import User
+from tenants.models import Tenant, User
 from tenants.operators import actor, ask, button
 
 # What the person is told by mail, as when they had done it themselves.
@@ -30,32 +30,31 @@ LETTERS = {
 }
 
 
-class AddressInline(ReadOnly, TabularInline):  # type: ignore[misc]
+class Rows(ReadOnly, TabularInline):  # type: ignore[misc]
+    hide_title = True
+    extra = 0
+
+
+class AddressRows(Rows):
     model = EmailAddress
     verbose_name_plural = gettext_lazy("addresses")
     fields = readonly_fields = ("email", "verified", "primary")
-    hide_title = True
-    extra = 0
 
 
-class FactorInline(ReadOnly, TabularInline):  # type: ignore[misc]
+class FactorRows(Rows):
     model = Authenticator
     verbose_name_plural = gettext_lazy("second factors and passkeys")
     fields = readonly_fields = ("type", "created_at", "last_used_at")
-    hide_title = True
-    extra = 0
 
 
-class ProviderInline(ReadOnly, TabularInline):  # type: ignore[misc]
+class ProviderRows(Rows):
     model = SocialAccount
     verbose_name_plural = gettext_lazy("accounts elsewhere")
     fields = readonly_fields = ("provider", "date_joined", "last_login")
-    hide_title = True
-    extra = 0
 
 
 class AccountAdmin(UserAdmin):
-    inlines = (AddressInline, FactorInline, ProviderInline)
+    inlines = (AddressRows, FactorRows, ProviderRows)
     actions = ("take_factors",)
     actions_detail = ("take_factors_button",)
 
@@ -81,8 +80,10 @@ def take_factors(request: HttpRequest, person: User) -> int:
         if not kinds:
             return 0
         factors.delete()
-        audit.record(
-            "user.factors_removed", tenant=None, target=person.email, before={"types": kinds}, **actor(request)
+        # In the operators' log, and in those of the workspaces that the password alone opens now.
+        logs = [None, *Tenant.objects.filter(memberships__user=person).order_by("pk")]
+        audit.record_everywhere(
+            "user.factors_removed", logs, target=person.email, before={"types": kinds}, **actor(request)
         )
     for kind, letter in LETTERS.items():
         if kind in kinds:

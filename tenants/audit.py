@@ -116,9 +116,15 @@ def set_differing(row: Model, values: Mapping[str, Any]) -> tuple[dict[str, Any]
 
 
 def record_everywhere(
-    action: str, tenants: Iterable[Tenant], *, target: str, before: Any = None, after: Any = None, **by: Unpack[By]
+    action: str,
+    tenants: Iterable[Tenant | None],
+    *,
+    target: str,
+    before: Any = None,
+    after: Any = None,
+    **by: Unpack[By],
 ) -> None:
-    """One row in each of these workspaces."""
+    """One row in the log of each of these workspaces; None is the operators'."""
     AuditEvent.objects.bulk_create(
         _row(action, tenant=tenant, target=target, before=before, after=after, **by) for tenant in tenants
     )
