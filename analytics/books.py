@@ -9,18 +9,20 @@ import datetime as dt
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 import redis
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Sum
 from psycopg import sql
 
+from analytics import rollups
 from analytics.booking import to_unit
 from analytics.events import Malformed, UsageEvent
-from analytics.models import HOUR_S
+from analytics.models import DAY_S, HOUR_S
 from billing.bookkeeping import Busy
 from billing.ledger import UNIT_USD
 from billing.models import ClosedPeriod, LedgerEntry
@@ -164,8 +166,11 @@ def sums_of(events: Iterable[UsageEvent]) -> dict[int | None, Sums]:
 
 
 class Kept(NamedTuple):
+    """`days` has what pages add up: days where a whole one is of the period, and hours at its ends."""
+
     records: Sums
-    rollups: Sums
+    hours: Sums
+    days: Sums
 
 
 # A period begins within an hour: of its first and last hour the rollups know the whole, so that there the records
@@ -180,7 +185,7 @@ coalesce(sum(billed_tokens) FILTER (WHERE {0}), 0)::bigint, coalesce(sum(cost_us
 """
 _ROLLUPS = """
 SELECT coalesce(sum(requests - errors), 0)::bigint, coalesce(sum(billed_tokens), 0)::bigint, coalesce(sum(cost_usd), 0)
-FROM {} WHERE width_s = %s AND bucket >= %s AND bucket < %s
+FROM {} WHERE
 """
 
 
@@ -199,11 +204,17 @@ def read_records(tenant: Tenant, period: Period) -> Kept:
         cursor.execute(query, values)
         row = cursor.fetchone()
         records, edges, others = (Sums(*row[at : at + 3]) for at in (0, 3, 6))
-        cursor.execute(
-            sql.SQL(_ROLLUPS).format(table(tenant.schema_name, "analytics_usagerollup")), [HOUR_S, first, last]
+        hours, days = (
+            _added_up(cursor, tenant, rollups.pieces(first, last, widest_s=width_s)) for width_s in (HOUR_S, DAY_S)
         )
-        hours = Sums(*cursor.fetchone())
-    return Kept(records, hours.plus(edges).minus(others))
+    return Kept(records, *(sums.plus(edges).minus(others) for sums in (hours, days)))
+
+
+def _added_up(cursor: CursorWrapper, tenant: Tenant, pieces: Sequence[rollups.Piece]) -> Sums:
+    condition, values = rollups.condition(*pieces)
+    query = sql.SQL(_ROLLUPS).format(table(tenant.schema_name, "analytics_usagerollup")) + sql.SQL(condition)
+    cursor.execute(query, values)
+    return Sums(*cursor.fetchone())
 
 
 def _filtered(condition: sql.Composable) -> sql.Composed:

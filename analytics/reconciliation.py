@@ -120,9 +120,10 @@ def _compared(
         said["redis"] = ledger.total.plus(off.get(None, NOTHING))
     if (gone := retention.purged(tenant, period)) is None:
         kept = books.read_records(tenant, period)
-        said |= {"records": kept.records.plus(by_hand), "rollups": kept.rollups.plus(by_hand)}
+        of_records = {"records": kept.records, "rollups": kept.hours, "days": kept.days}
+        said |= {name: sums.plus(by_hand) for name, sums in of_records.items()}
     else:
-        said |= {"records": gone, "rollups": gone}
+        said |= dict.fromkeys(("records", "rollups", "days"), gone)
     said["closed"] = books.read_closed(tenant, period.start, ledger)
     said["stripe"], reported, uncharged = meters.read(tenant, period, ledger.total, at_stripe)
     late = ledger.by_kind[LedgerEntry.Kind.LATE]

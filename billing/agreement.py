@@ -20,6 +20,7 @@ BOOKS: tuple[tuple[str, Promise, Promise], ...] = (
     ("redis", gettext_lazy("Counters"), gettext_lazy("By which calls are let in, or refused with 402")),
     ("records", gettext_lazy("Usage records"), gettext_lazy("One for each call, with its tokens and price")),
     ("rollups", gettext_lazy("Sums by the hour"), gettext_lazy("What the dashboard and the reports show")),
+    ("days", gettext_lazy("Sums by the day"), gettext_lazy("What they show of longer ranges")),
     ("stripe", gettext_lazy("Stripe's meters"), gettext_lazy("What a metered plan is invoiced by")),
     ("closed", gettext_lazy("Closed period"), gettext_lazy("The sums that were kept when the period was over")),
 )

@@ -282,7 +282,7 @@ class Reconciliation(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="reconciliations")
     period_start = models.DateTimeField()
     compared_at = models.DateTimeField()
-    # By source (ledger, redis, records, rollups, stripe, closed): {"requests": …, "tokens": …, "cost_usd": "…"}.
+    # By source (ledger, redis, records, rollups, days, stripe, closed): {"requests": …, "tokens": …, "cost_usd": "…"}.
     books = models.JSONField()
     # The largest difference from the ledger, each in its own unit; 0 when all agree.
     drift_requests = models.BigIntegerField(default=0)

@@ -28,7 +28,7 @@ from tenants.models import Tenant
 # Holds of killed processes keep a period open until they expire.
 CLOSING_S, BUSY_S = 90.0, 30.0
 Result = TypeVar("Result")
-BOOKS = ("ledger", "redis", "records", "rollups", "closed", "stripe")
+BOOKS = ("ledger", "redis", "records", "rollups", "days", "closed", "stripe")
 
 
 class Row(NamedTuple):

@@ -22,7 +22,7 @@ from django.utils import timezone
 from analytics import books, reconciliation
 from analytics.books import Sums
 from analytics.events import HIT_SEMANTIC
-from analytics.models import HOUR_S
+from analytics.models import DAY_S, HOUR_S, UsageRollup
 from analytics.reconciliation import Comparison
 from analytics.signals import drift_found
 from analytics.tasks import drain_usage
@@ -30,6 +30,7 @@ from billing import bookkeeping
 from billing.bookkeeping import Busy, Correction
 from billing.models import LedgerEntry, Reconciliation
 from tenants import keyspace
+from tenants.db import schema_of
 from tenants.models import AuditEvent
 from tests import usage
 from tests.conftest import Workspace
@@ -78,7 +79,7 @@ def test_all_books_agree_on_every_kind_of_answer(alice: Workspace, client: redis
     drain_usage()
     found = compare(client, alice)
     expected = Sums(5, 120, 2 * COST_USD + Decimal("0.0000000001"))
-    for book in ("ledger", "redis", "records", "rollups"):
+    for book in ("ledger", "redis", "records", "rollups", "days"):
         assert found.books[book] == expected, book
     assert (found.books["closed"], found.books["stripe"]) == ("not closed", "not metered")
     assert found.drift == reconciliation.NOTHING
@@ -168,7 +169,12 @@ def test_another_periods_usage_in_the_same_hour_is_told_apart(alice: Workspace, 
 
 
 @pytest.mark.parametrize(
-    ("rows", "book"), [("usagerecord", "records"), (f"usagerollup WHERE width_s = {HOUR_S}", "rollups")]
+    ("rows", "book"),
+    [
+        ("usagerecord", "records"),
+        (f"usagerollup WHERE width_s = {HOUR_S}", "rollups"),
+        (f"usagerollup WHERE width_s = {DAY_S}", "days"),
+    ],
 )
 def test_what_is_missing_in_a_table_is_found(alice: Workspace, client: redis.Redis, rows: str, book: str) -> None:
     # Long before: neither in the first nor in the last hour of the period, which the records stand for.
@@ -345,6 +351,17 @@ def test_the_command_prints_what_differs_and_repairs_it(alice: Workspace, client
     assert client.hget(counters_of(alice), "t") == b"30"
     with pytest.raises(CommandError, match="no workspace"):
         call_command("reconcile", "--tenant", "nobody", stdout=text)
+
+
+def test_a_sum_by_day_that_is_wrong_is_added_up_again(alice: Workspace) -> None:
+    ended_ago(alice, dt.timedelta(days=5))
+    use(alice, {}, {}, now=timezone.now() - dt.timedelta(days=2))
+    drain_usage()
+    with schema_of(alice.tenant):
+        UsageRollup.objects.filter(width_s=DAY_S).update(cost_usd=0)
+    text = io.StringIO()
+    call_command("reconcile", "--tenant", alice.tenant.slug, "--repair", stdout=text)
+    assert "sums by day were corrected" in text.getvalue() and "All books agree." in text.getvalue()
 
 
 def test_nobody_is_told_of_another_tenants_events(alice: Workspace, client: redis.Redis) -> None:

@@ -9,7 +9,7 @@ import redis
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from analytics import reconciliation
+from analytics import reconciliation, rollups
 from analytics.books import Sums
 from analytics.reconciliation import Comparison
 from billing.bookkeeping import Busy
@@ -23,12 +23,12 @@ REDIS_TIMEOUT_S = 10.0
 class Command(BaseCommand):
     help = (
         "Compares the books of each workspace's open and last periods. With --repair, Redis' counters get what they"
-        " lack against the ledger."
+        " lack against the ledger, and sums by day what they lack against their hours."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--tenant", metavar="SLUG", help="only this workspace")
-        parser.add_argument("--repair", action="store_true", help="correct Redis' counters, by the difference")
+        parser.add_argument("--repair", action="store_true", help="correct Redis' counters and sums by day")
 
     def handle(self, *args: Any, **options: Any) -> None:
         tenants = Tenant.objects.order_by("pk")
@@ -55,14 +55,24 @@ class Command(BaseCommand):
     def _compare(self, client: redis.Redis, tenant: Tenant, period: Period, *, repair: bool) -> bool:
         """Whether they differ, after the repair."""
         found = reconciliation.compare(client, tenant, period, ask_stripe=True)
-        if repair and found.keys:
-            reconciliation.repair(client, tenant, period, actor_label="manage.py reconcile")
+        if repair and (mended := self._repair(client, found)):
             self._print(found)
-            self.stdout.write("  Redis' counters were corrected:\n")
+            self.stdout.write(f"  {' and '.join(mended)} were corrected:\n")
             found = reconciliation.compare(client, tenant, period, ask_stripe=True)
         reconciliation.keep(found)
         self._print(found)
         return found.drift != reconciliation.NOTHING
+
+    def _repair(self, client: redis.Redis, found: Comparison) -> list[str]:
+        """What was off, in words."""
+        mended = []
+        if found.keys:
+            reconciliation.repair(client, found.tenant, found.period, actor_label="manage.py reconcile")
+            mended.append("Redis' counters")
+        if found.books["days"] != found.books["rollups"]:
+            rollups.add_up_days(found.tenant.schema_name, found.period.start)
+            mended.append("sums by day")
+        return mended
 
     def _print(self, found: Comparison) -> None:
         self.stdout.write(self.style.MIGRATE_HEADING(_title(found.tenant, found.period)))
