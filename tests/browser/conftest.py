@@ -75,16 +75,21 @@ def visit(server: str, browser: Browser) -> Iterator[Visit]:
         if owner_of is None:
             page.goto(path)
             return page
-        page.goto(f"/login/?next={path}")
-        page.get_by_label("Email").fill(owner_of.owner.email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.locator("main").get_by_role("button", name="Log in").click()
-        page.wait_for_url(f"**{path}")
+        log_in(page, owner_of, path)
         return page
 
     yield open_page
     ours = [text for text, url in errors if url not in refusals and (not url or url.startswith(server))]
     assert ours == []
+
+
+def log_in(page: Page, workspace: Workspace, path: str) -> None:
+    """As its owner, who is led to the path."""
+    page.goto(f"/login/?next={path}")
+    page.get_by_label("Email").fill(workspace.owner.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.locator("main").get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{path}")
 
 
 def _url(line: ConsoleMessage) -> str:

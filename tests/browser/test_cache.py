@@ -11,9 +11,9 @@ from gateway.cache import tuning
 from gateway.models import CacheEntry, CacheSettings, Verdict
 from tenants.db import schema_of
 from tests import judged
-from tests.browser.conftest import Visit, apart
+from tests.browser.conftest import Visit, apart, log_in
 from tests.cached import ask
-from tests.conftest import PASSWORD, Workspace
+from tests.conftest import Workspace
 
 
 def cache_of(workspace: Workspace, path: str = "") -> str:
@@ -132,10 +132,7 @@ def plain(server: str, browser: Browser) -> Page:
 def test_without_scripts_all_of_it_works_by_forms(alice: Workspace, server: str, plain: Page) -> None:
     apart(give_history, server, alice)
     page = plain
-    page.goto(f"/login/?next={cache_of(alice, 'review/')}")
-    page.get_by_label("Email").fill(alice.owner.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.locator("main").get_by_role("button", name="Log in").click()
+    log_in(page, alice, cache_of(alice, "review/"))
     page.get_by_role("button", name="Wrong").click()
     expect(page.get_by_text("You have judged 1 today. The last one: wrong.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()

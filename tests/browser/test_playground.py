@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Visit, accessible, apart, fits
-from tests.conftest import PASSWORD, Workspace
+from tests.browser.conftest import Visit, accessible, apart, fits, log_in
+from tests.conftest import Workspace
 
 HARM = "<img src=x onerror='document.title=1'><b>bold</b>"
 
@@ -88,10 +88,7 @@ def test_the_same_call_is_shown_as_code_while_it_is_written(own: Workspace, visi
 
 def test_without_scripts_one_model_answers_in_the_page(own: Workspace, server: str, browser: Browser) -> None:
     page = browser.new_context(java_script_enabled=False, base_url=server).new_page()
-    page.goto(f"/login/?next={playground(own)}")
-    page.get_by_label("Email").fill(own.owner.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.locator("main").get_by_role("button", name="Log in").click()
+    log_in(page, own, playground(own))
     expect(page.get_by_role("button", name="Compare with another")).to_be_hidden()
     fill(page, HARM)
     page.get_by_role("button", name="Ask").click()

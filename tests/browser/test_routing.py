@@ -8,8 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from gateway.models import Route
 from tenants.db import schema_of
-from tests.browser.conftest import Visit, apart
-from tests.conftest import PASSWORD, Workspace
+from tests.browser.conftest import Visit, apart, log_in
+from tests.conftest import Workspace
 
 
 def routing(workspace: Workspace, path: str = "") -> str:
@@ -68,10 +68,7 @@ def test_without_scripts_a_route_is_made_and_explained_by_forms(
     alice: Workspace, server: str, browser: Browser
 ) -> None:
     page: Page = browser.new_context(java_script_enabled=False, base_url=server).new_page()
-    page.goto(f"/login/?next={routing(alice, 'routes/new')}")
-    page.get_by_label("Email").fill(alice.owner.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.locator("main").get_by_role("button", name="Log in").click()
+    log_in(page, alice, routing(alice, "routes/new"))
     page.get_by_label("Name").fill("house")
     models = page.get_by_label("Model, as the provider has it")
     models.nth(0).fill("gpt-4o")

@@ -10,9 +10,9 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from tests.booked import book
-from tests.browser.conftest import Visit, accessible, apart, fits
+from tests.browser.conftest import Visit, accessible, apart, fits, log_in
 from tests.browser.test_cache import give_history
-from tests.conftest import PASSWORD, Workspace
+from tests.conftest import Workspace
 from tests.usage import exact_hit, miss
 
 Open = Callable[[str, Workspace], Page]
@@ -24,11 +24,7 @@ def plainly(server: str, browser: Browser) -> Iterator[Open]:
 
     def open_page(path: str, workspace: Workspace) -> Page:
         page = browser.new_page(java_script_enabled=False, base_url=server)
-        page.goto(f"/login/?next={path}")
-        page.get_by_label("Email").fill(workspace.owner.email)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.locator("main").get_by_role("button", name="Log in").click()
-        page.wait_for_url(f"**{path}")
+        log_in(page, workspace, path)
         return page
 
     yield open_page

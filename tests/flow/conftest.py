@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tenants import keyspace
+from tests import usage
 from tests.alerts import forget_letters, forget_marks
 from tests.conftest import Workspace
 from tests.management import manages
@@ -36,3 +38,10 @@ def no_alerts_waiting(database: None) -> None:
     """What other tests left is not this one's to evaluate, nor to send: each of their workspaces changed its plan."""
     forget_marks()
     forget_letters()
+
+
+@pytest.fixture
+def no_books_marked(database: None) -> None:
+    """What other tests used is not this one's to compare."""
+    with usage.client() as client:
+        client.delete(keyspace.BOOKS_TO_COMPARE)

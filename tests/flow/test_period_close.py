@@ -30,6 +30,8 @@ from tests.usage import COST_USD, miss, send, stream_of
 
 AN_HOUR = dt.timedelta(hours=1)
 
+pytestmark = pytest.mark.usefixtures("no_books_marked")
+
 
 @pytest.fixture
 def client() -> Iterator[redis.Redis]:

@@ -25,6 +25,8 @@ from tests import usage
 from tests.conftest import Workspace
 from tests.traffic import period_of, use
 
+pytestmark = pytest.mark.usefixtures("no_books_marked")
+
 
 @pytest.fixture
 def client() -> Iterator[redis.Redis]:
