@@ -62,10 +62,12 @@ def forget_marks() -> None:
         pass
 
 
-def forget_letters() -> None:
-    """They lie in the outboxes still, for the sweep to find."""
-    while schedule.take_due(timezone.now() + dt.timedelta(days=1)):
-        pass
+def forget_letters() -> set[int]:
+    """Whose they were. They lie in the outboxes still, for the sweep to find."""
+    forgotten: set[int] = set()
+    while due := schedule.take_due(timezone.now() + dt.timedelta(days=1)):
+        forgotten.update(due)
+    return forgotten
 
 
 def send_until(condition: Callable[[], Any]) -> None:

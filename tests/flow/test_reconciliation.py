@@ -9,7 +9,7 @@ import io
 import random
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -121,7 +121,10 @@ def test_calls_in_flight_and_settlements_in_a_spool_are_in_no_book(alice: Worksp
     assert found.books["redis"] == found.ledger == ONE
 
 
-def test_comparisons_are_exact_while_traffic_flows_and_is_booked(alice: Workspace, client: redis.Redis) -> None:
+def test_comparisons_are_exact_while_traffic_flows_and_is_booked(
+    make_workspace: Callable[..., Workspace], client: redis.Redis
+) -> None:
+    alice = make_workspace(requests_per_minute=None)
     over = threading.Event()
 
     async def traffic(seed: int) -> None:
