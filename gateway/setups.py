@@ -22,6 +22,7 @@ from gateway.providers.vendors import VENDORS
 from gateway.types import CacheRules, CallDefaults, Plan, ProviderConfig
 from tenants import secretbox
 from tenants.db import table
+from tenants.shared import Shared
 
 if TYPE_CHECKING:
     from tenants.models import Tenant
@@ -94,6 +95,7 @@ class Setups:
         self._pool = pool
         self._snapshots: OrderedDict[int, tuple[Setup, float]] = OrderedDict()
         self._generation = 0
+        self._loading = Shared(self._load_and_keep)
 
     def known(self, principal: Principal) -> Setup | None:
         snapshot = self._snapshots.get(principal.tenant_id)
@@ -105,9 +107,8 @@ class Setups:
         """Raises Unavailable when the database is away and the tenant is not known here."""
         if setup := self.known(principal):
             return setup
-        generation = self._generation
         try:
-            setup = await self._load(principal)
+            return await self._loading.answer((principal.tenant_id, principal.schema, self._generation))
         except Exception as error:
             stale = self._snapshots.get(principal.tenant_id)
             if stale is None:
@@ -117,11 +118,6 @@ class Setups:
                 ) from error
             logger.warning("database is away; tenant %s goes on with its last setup", principal.tenant_id)
             return stale[0]
-        if generation == self._generation:
-            self._snapshots[principal.tenant_id] = (setup, time.monotonic())
-            while len(self._snapshots) > MAX_SNAPSHOTS:
-                self._snapshots.popitem(last=False)
-        return setup
 
     async def provider(self, principal: Principal, name: str) -> ProviderConfig | None:
         """From its row, not from a snapshot: it may have been made, or switched off, in this moment.
@@ -148,15 +144,25 @@ class Setups:
         elif kind == "*":
             self._snapshots.clear()
 
-    async def _load(self, principal: Principal) -> Setup:
+    async def _load_and_keep(self, asked: tuple[int, str, int]) -> Setup:
+        """Of a tenant and its schema. Who asks after a `forget` is not given what was read before it."""
+        tenant_id, schema, generation = asked
+        setup = await self._load(tenant_id, schema)
+        if generation == self._generation:
+            self._snapshots[tenant_id] = (setup, time.monotonic())
+            while len(self._snapshots) > MAX_SNAPSHOTS:
+                self._snapshots.popitem(last=False)
+        return setup
+
+    async def _load(self, tenant_id: int, schema: str) -> Setup:
         async with self._pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             rows: list[list[dict[str, Any]]] = []
             for query in _QUERIES:
-                await cursor.execute(_qualified(query, principal.schema))
+                await cursor.execute(_qualified(query, schema))
                 rows.append(await cursor.fetchall())
         providers, targets, cache, calls = rows
         settings_row = cache[0] if cache else {}
-        by_id = {row["id"]: provider_of(row, f"t{principal.tenant_id}") for row in providers}
+        by_id = {row["id"]: provider_of(row, f"t{tenant_id}") for row in providers}
         return Setup(
             providers=tuple(by_id.values()) or (platform_provider(),),
             routes=_routes(targets, by_id),

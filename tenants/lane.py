@@ -22,8 +22,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-# When a timeout comes, an answer may be in the socket already, and this process too busy to have read it.
-GRACE_S = 0.02
+# Redis' silence is counted in so many parts, each with a look at the socket: however long this process was busy itself,
+# it counts as one of them.
+PARTS = 4
+# A Redis that answers others is there; but nobody waits longer for it than so many times.
+MOST_TIMES = 10
 # Redis is left alone for this long after so many failures in a row, rather than making each call wait.
 FAILURES_TO_OPEN, OPEN_S = 3, 1.0
 
@@ -51,7 +54,7 @@ class Script:
 
 
 class Lane:
-    """All of it raises redis' ResponseError, ConnectionError, or TimeoutError after `timeout_s`."""
+    """All of it raises redis' ResponseError, ConnectionError, or TimeoutError when Redis is silent for `timeout_s`."""
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
         self._address = parse_url(url)
@@ -128,8 +131,7 @@ class Lane:
             if time.monotonic() < self._closed_until:
                 raise RedisConnectionError("left alone for a moment")
             try:
-                async with asyncio.timeout(self._timeout_s):
-                    self._connection = await self._open()
+                self._connection = await self._opened()
             except TimeoutError:
                 self._failed()
                 raise RedisTimeoutError("Redis does not accept connections in time") from None
@@ -140,6 +142,20 @@ class Lane:
                 self._failed()
                 raise
             return self._connection
+
+    async def _opened(self) -> _Connection:
+        """Raises TimeoutError, of Redis' silence and not of this process' own business."""
+        opening = asyncio.create_task(self._open())
+        try:
+            for _ in range(PARTS + 1):
+                await asyncio.wait({opening}, timeout=self._timeout_s / PARTS)
+                if opening.done():
+                    return opening.result()
+            raise TimeoutError
+        finally:
+            if not opening.done():
+                opening.cancel()
+                await asyncio.wait({opening})
 
     async def _open(self) -> _Connection:
         loop, address = asyncio.get_running_loop(), self._address
@@ -210,7 +226,9 @@ class _Connection(asyncio.Protocol):
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(replyError=ResponseError)
-        self._waiting: deque[tuple[asyncio.Future[Any], float]] = deque()
+        # Each with the part in which it began to wait.
+        self._waiting: deque[tuple[asyncio.Future[Any], int]] = deque()
+        self._part = self._heard = 0
         self._timer: asyncio.TimerHandle | None = None
         self._transport: asyncio.WriteTransport | None = None
 
@@ -219,10 +237,10 @@ class _Connection(asyncio.Protocol):
         if self.closed or self._transport is None:
             future.set_exception(RedisConnectionError("the connection is closed"))
             return future
-        self._waiting.append((future, self._loop.time() + self._timeout_s))
+        self._waiting.append((future, self._part))
         self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means one word
         if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout_s, self._expire)
+            self._timer = self._loop.call_later(self._timeout_s / PARTS, self._listen)
         return future
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -230,7 +248,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        self.answered = True
+        self.answered, self._heard = True, self._part
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:
@@ -271,17 +289,17 @@ class _Connection(asyncio.Protocol):
         if error is not None:
             self.on_lost(error, self.answered)
 
-    def _expire(self) -> None:
-        """The oldest call's time may be over; look once more after what lies in the socket has been read."""
-        self._timer = self._loop.call_later(GRACE_S, self._give_up)
-
-    def _give_up(self) -> None:
+    def _listen(self) -> None:
+        """A part is over: what lay in the socket has been read in it."""
         self._timer = None
-        now = self._loop.time()
         if not self._waiting:
             return
-        _, until = self._waiting[0]
-        if until <= now:
-            self.close(RedisTimeoutError(f"Redis did not answer within {self._timeout_s:g} s"))
+        self._part += 1
+        _, since = self._waiting[0]
+        # Not counted is the part in which it began: nobody knows how much of it was left.
+        waited, silent = self._part - since - 1, self._part - max(since, self._heard) - 1
+        if silent >= PARTS or waited >= PARTS * MOST_TIMES:
+            times = 1 if silent >= PARTS else MOST_TIMES
+            self.close(RedisTimeoutError(f"Redis did not answer within {times * self._timeout_s:g} s"))
         else:
-            self._timer = self._loop.call_later(until - now, self._expire)
+            self._timer = self._loop.call_later(self._timeout_s / PARTS, self._listen)

@@ -18,6 +18,7 @@ from typing import Any
 
 from tenants import keys
 from tenants.limits import NO_LIMITS, Limits
+from tenants.shared import Shared
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Directory:
         self._load = load
         self._by_public_id: OrderedDict[str, _Snapshot] = OrderedDict()
         self._by_key: dict[str, Principal] = {}
-        self._loading: dict[str, asyncio.Task[Principal | None]] = {}
+        self._loading = Shared(self._load_and_keep)
         self._generation = 0
 
     def known(self, key: str) -> Principal | None:
@@ -113,23 +114,16 @@ class Directory:
             if now - snapshot.loaded_at <= ttl_s:
                 return snapshot.principal
         try:
-            return await self._load_once(public_id)
+            return await self._loading.answer((public_id, self._generation))
         except Exception as error:
             if snapshot is not None and snapshot.principal and now - snapshot.loaded_at <= STALE_TTL_S:
                 logger.warning("database is away; key %s goes on with its last snapshot", public_id)
                 return snapshot.principal
             raise DirectoryUnavailable from error
 
-    async def _load_once(self, public_id: str) -> Principal | None:
-        """Concurrent callers of one key share one query; it goes on when the first of them leaves."""
-        task = self._loading.get(public_id)
-        if task is None:
-            task = self._loading[public_id] = asyncio.create_task(self._load_and_keep(public_id))
-            task.add_done_callback(lambda _: self._loading.pop(public_id, None))
-        return await asyncio.shield(task)
-
-    async def _load_and_keep(self, public_id: str) -> Principal | None:
-        generation = self._generation
+    async def _load_and_keep(self, asked: tuple[str, int]) -> Principal | None:
+        """Of a public id. Who asks after a revocation is not given what was read before it."""
+        public_id, generation = asked
         principal = await self._load(public_id)
         # A revocation that came in during the query makes its answer doubtful: use it, but do not keep it.
         if generation == self._generation:

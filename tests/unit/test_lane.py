@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -60,6 +62,58 @@ async def test_silence_is_a_timeout_and_the_connection_is_given_up() -> None:
     with pytest.raises(RedisTimeoutError):
         await lane.call("BLPOP", "no-such-list", "0")
     assert await lane.call("CLIENT", "ID") != number
+    await lane.aclose()
+
+
+@contextlib.asynccontextmanager
+async def slow_redis(each_s: float) -> AsyncIterator[str]:
+    """The URL of one that takes so long for each command, one after the other."""
+
+    serving: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.append(task)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while await reader.readuntil(b"PING\r\n"):
+                await asyncio.sleep(each_s)
+                writer.write(b"+PONG\r\n")
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+        await asyncio.wait(serving)
+
+
+async def test_who_stands_in_line_at_a_redis_that_answers_waits_longer_than_for_a_silent_one() -> None:
+    async with slow_redis(each_s=0.02) as url:
+        lane = Lane(url, timeout_s=0.2)
+        assert set(await asyncio.gather(*(lane.call("PING") for _ in range(30)))) == {b"PONG"}
+        await lane.aclose()
+
+
+async def test_nobody_stands_in_line_for_ever() -> None:
+    async with slow_redis(each_s=0.03) as url:
+        lane = Lane(url, timeout_s=0.05)
+        answers = await asyncio.gather(*(lane.call("PING") for _ in range(100)), return_exceptions=True)
+        assert answers[0] == b"PONG"
+        assert isinstance(answers[-1], RedisTimeoutError)
+        await lane.aclose()
+
+
+async def test_what_this_process_could_not_hear_is_not_redis_silence() -> None:
+    lane = Lane(os.environ["REDIS_URL"], timeout_s=0.2)
+    connecting = asyncio.create_task(lane.call("PING"))
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251  all of the process is busy
+    assert await connecting == b"PONG"
+    asking = asyncio.create_task(lane.call("PING"))
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251  all of the process is busy
+    assert await asking == b"PONG"
     await lane.aclose()
 
 
