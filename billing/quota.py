@@ -23,6 +23,7 @@ from billing.policies import Policy
 from tenants import keyspace
 from tenants.cluster import AnyLane
 from tenants.lane import Script
+from tenants.shared import Shared
 
 logger = logging.getLogger(__name__)
 
@@ -256,6 +257,7 @@ class Quota:
     def __init__(self, lane: AnyLane, read_ledger: ReadLedger) -> None:
         self._lane = lane
         self._read_ledger = read_ledger
+        self._seeding = Shared(self._seed)
         self._scripts = {name: Script((_LUA / f"{name}.lua").read_bytes()) for name in ("admit", "settle")}
         self.swallowed_errors = 0
         # Moving average of a call's time: an exact hit's event is written before its own time is known.
@@ -270,7 +272,7 @@ class Quota:
             if reply[0] != b"seed":
                 self.round_trip_ms += ((time.perf_counter() - started) * 1000 - self.round_trip_ms) * 0.05
                 return _verdict(account, reply)
-            await self._seed(account.quota_key, orjson.loads(account.facts))
+            await self._seeding.answer((account.quota_key, account.facts))
         raise RedisAway("the period's counters do not stay")
 
     async def settle(self, settlement: Settlement) -> bool:
@@ -284,7 +286,7 @@ class Quota:
         done: int = await self._call("settle", settlement.keys, settlement.args)
         if done >= 0:
             return bool(done)
-        await self._seed(settlement.keys[0], orjson.loads(settlement.args[0]))
+        await self._seeding.answer((settlement.keys[0], settlement.args[0]))
         # Counters that have expired do not stay: then the ledger alone has it.
         return bool(await self._call("settle", settlement.keys, settlement.noting("late")))
 
@@ -302,7 +304,7 @@ class Quota:
                 width = len(_STANDING) + 1
                 tenant, key = (_standing(counters[at : at + width], today) for at in (0, width))
                 return tenant, key
-            await self._seed(account.quota_key, orjson.loads(account.facts))
+            await self._seeding.answer((account.quota_key, account.facts))
         raise RedisAway("the period's counters do not stay")
 
     async def append(self, stream: str, event: bytes, meta: bytes) -> None:
@@ -320,8 +322,9 @@ class Quota:
             return False
         return True
 
-    async def _seed(self, quota_key: str, facts: dict[str, Any]) -> None:
-        """From the ledger. Who comes second changes nothing: HSETNX."""
+    async def _seed(self, counters: tuple[str, bytes]) -> None:
+        """The counters of a key, for an account: from the ledger. Who comes second changes nothing: HSETNX."""
+        quota_key, facts = counters[0], orjson.loads(counters[1])
         now = dt.datetime.now(dt.UTC)
         used = await self._read_ledger(facts["i"], dt.datetime.fromtimestamp(facts["p"], dt.UTC), now.date())
         used.setdefault(facts["k"], Booked())

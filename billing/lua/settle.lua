@@ -3,8 +3,8 @@
 --
 -- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5, 6 in flight: tenant's, key's
 --       7 marker; then, each optional: exact entry, answer to an Idempotency-Key
--- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nothing was, m units held, d its day, r requests,
---       t tokens, c units that it cost (text), l seconds that the answer is kept in the exact cache, i those for who
+-- ARGV  1 account, as in admit.lua  2 call: id, h tokens held or -1 when nobody knows of any (Redis may have held some, and
+--       its reply was lost), m units held, d its day, r requests, t tokens, c units that it cost (text), l seconds that the answer is kept in the exact cache, i those for who
 --       repeats the request, o its outcome, late when the period's counters are gone for good, old when the marker
 --       may be: then nothing is counted but what has its hold still, u when the call was not let in after all
 --       3 the usage event, or empty  4 the answer's description  5 the answer
@@ -21,9 +21,19 @@ if not redis.call('SET', KEYS[7], '1', 'NX', 'EX', 900) then
     return 0
 end
 local fields, day = {}, string.format('%.0f', call.d)
+local held, cost = call.h, call.m
 local held_at = false
-if call.h >= 0 then
-    local member = string.format('%s|1|%.0f|%.0f|%.0f|%s', call.id, call.h, account.k, call.m, day)
+local member = string.format('%s|1|%.0f|%.0f|%.0f|%s', call.id, held, account.k, cost, day)
+if held < 0 then
+    for _, one in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+        local id, tokens, units = one:match('^([^|]*)|1|(%d+)|%d+|(%d+)|')
+        if id == call.id then
+            member, held, cost = one, tonumber(tokens), tonumber(units)
+            break
+        end
+    end
+end
+if held >= 0 then
     held_at = redis.call('ZSCORE', KEYS[2], member)
     if held_at then
         redis.call('ZREM', KEYS[2], member)
@@ -35,10 +45,10 @@ if f[1] and (held_at or not call.old) then
     for at, scope in pairs({ [0] = '', [7] = key }) do
         local set = { r = tonumber(f[at + 1] or 0) + call.r, t = tonumber(f[at + 2] or 0) + call.t }
         if held_at then
-            set.hr, set.ht = tonumber(f[at + 3] or 0) - 1, tonumber(f[at + 4] or 0) - call.h
-            if call.m > 0 then
-                set.hc = tonumber(f[at + 5] or 0) - call.m
-                if f[at + 6] == day then set.dhc = tonumber(f[at + 7] or 0) - call.m end
+            set.hr, set.ht = tonumber(f[at + 3] or 0) - 1, tonumber(f[at + 4] or 0) - held
+            if cost > 0 then
+                set.hc = tonumber(f[at + 5] or 0) - cost
+                if f[at + 6] == day then set.dhc = tonumber(f[at + 7] or 0) - cost end
             end
         end
         for name, value in pairs(set) do
@@ -58,13 +68,13 @@ if f[1] and (held_at or not call.old) then
     redis.call('HSET', KEYS[1], unpack(fields))
 end
 -- Rates were charged with the hold; the difference goes to the slot that it was charged in, while that counts.
-if held_at and (call.t ~= call.h or call.u) then
+if held_at and (call.t ~= held or call.u) then
     local time = redis.call('TIME')
     local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
     local FORMAT = '<dddddddddddddd'
     for _, rule in ipairs(account.w) do
         local back = call.u and 1 or 0
-        if rule.t then back = call.h - call.t end
+        if rule.t then back = held - call.t end
         local stored = back ~= 0 and redis.call('HGET', KEYS[3], rule.f)
         if stored and rule.b then
             local level, at = struct.unpack('<dd', stored)

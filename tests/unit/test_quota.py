@@ -19,7 +19,7 @@ import redis.asyncio
 from billing import accounts, quota
 from billing.ledger import Booked, Used
 from billing.periods import period_at
-from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, RedisAway, Spent, Unpriced
+from billing.quota import Ask, Busy, Held, Hit, Hold, Quota, RateLimited, RedisAway, Spent, Standing, Unpriced
 from tenants import keyspace
 from tenants.lane import Lane
 from tenants.limits import Limits
@@ -106,6 +106,21 @@ async def test_exactly_the_months_requests_are_admitted_when_500_come_at_once(li
     verdicts = await asyncio.gather(*(limits.admit(of, ask()) for _ in range(500)))
     assert sum(isinstance(verdict, Hold) for verdict in verdicts) == 100
     assert sum(isinstance(verdict, Spent) and verdict.policy.what == "requests" for verdict in verdicts) == 400
+
+
+async def test_the_ledger_is_read_once_for_all_who_come_first(lane: Lane) -> None:
+    """Else a burst fills the pool of connections, and who waits too long there is let in without a limit."""
+    read: list[int] = []
+
+    async def ledger(tenant_id: int, *_: Any) -> Used:
+        read.append(tenant_id)
+        await asyncio.sleep(0.05)
+        return {None: Booked(requests=40)}
+
+    limits, of = Quota(lane, ledger), account(Limits(monthly_requests=100))
+    verdicts = await asyncio.gather(*(limits.admit(of, ask()) for _ in range(500)))
+    assert sum(isinstance(verdict, Hold) for verdict in verdicts) == 60
+    assert read == [of.principal.tenant_id]
 
 
 async def test_a_hold_is_never_more_than_what_is_left(limits: Quota) -> None:
@@ -433,6 +448,20 @@ async def test_a_lost_reply_neither_holds_nor_counts_twice(limits: Quota, client
     tenant, _ = await limits.standing(of)
     assert tenant.held_requests == 1
     assert await client.zcard(of.in_flight_keys[0]) == 1
+
+
+async def test_a_hold_that_its_caller_never_heard_of_is_given_back_when_the_call_has_ended(limits: Quota) -> None:
+    """Redis paused, was given up, and then did what it had been told."""
+    of = account(Limits(monthly_requests=10, monthly_tokens=1000, monthly_budget_usd=Decimal(1), concurrency=2))
+    for _ in range(5):
+        asked = ask(10, 40, unit_costs=(1000, 1000))
+        assert isinstance(await limits.admit(of, asked), Hold)
+        unheard = quota.settlement(
+            of, asked.id, held=None, day=asked.day, requests=1, tokens=20, cost=20_000, event=b"{}"
+        )
+        assert await limits.settle(unheard)
+    tenant, key = await limits.standing(of)
+    assert tenant == key == Standing(requests=5, tokens=100, cost=100_000, day_cost=100_000)
 
 
 def test_periods_begin_on_the_anchor_or_the_months_last_day() -> None:
