@@ -19,13 +19,12 @@ import orjson
 import redis
 
 from gateway.cache.embedding import build
-from nexus.bench import floors, hotspots, live, load, month, pages, report, rounds, servers, vectors
+from nexus.bench import floors, hotspots, installation, live, load, month, pages, report, rounds, servers, vectors
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
 from nexus.checks import throwaway_instance
 from nexus.instance import Instance, var_folder
 from nexus.preflight import Trouble, require_disk, say, step
-from nexus.supervisor import Supervisor
 
 NEEDS_MB = 1000
 CONNECTIONS = (1, 16)
@@ -88,45 +87,39 @@ def parse(arguments: list[str]) -> Options:
 async def measure(options: Options, instance: Instance) -> None:
     target_cores, other_cores = servers.cores()
     os.sched_setaffinity(0, other_cores)
-    supervisor = Supervisor(instance.logs, say)
-    log = instance.logs / "bench.log"
-    try:
-        with step("Postgres, Redis, model, tables"):
-            environment = await servers.services(instance, supervisor, log)
-            key = await servers.tenant_key(environment, log)
-        async with contextlib.AsyncExitStack() as up:
-            run = functools.partial(servers.running, environment=environment, log=log)
+    async with installation.running(instance) as installed, contextlib.AsyncExitStack() as up:
+        environment, log = installed.environment, installed.log
+        key = await servers.tenant_key(environment, log)
+        run = functools.partial(servers.running, environment=environment, log=log)
 
-            async def start(name: str, app: str, on: set[int]) -> Server:
-                return await up.enter_async_context(run(name, app, on=on))
+        async def start(name: str, app: str, on: set[int]) -> Server:
+            return await up.enter_async_context(run(name, app, on=on))
 
-            provider = await start("provider", "nexus.bench.provider:application", other_cores)
-            url = f"http://127.0.0.1:{provider.port}/v1"
-            environment["OPENAI_API_KEY"], environment["OPENAI_BASE_URL"] = "bench", url
-            environment[floors.PROVIDER_URL] = f"{url}/chat/completions"
-            started = {
-                "provider": provider,
-                "gateway": await start("gateway", "nexus.asgi:application", target_cores),
-                "hit floor": await start("hit floor", "nexus.bench.floors:hit", target_cores),
-                "proxy floor": await start("proxy floor", "nexus.bench.floors:proxy", target_cores),
-            }
-            workload = Workload(key)
-            with step("Filling the cache"):
-                body = await workload.fill(started["gateway"].port)
-                redis.Redis.from_url(environment["REDIS_URL"]).set(floors.REDIS_KEY, body)
-            model = await asyncio.to_thread(build.ensure, Path(environment["NEXUS_MODEL_DIR"]))
-            embedding = rounds.Embedding(model, target_cores)
-            bench = rounds.Bench(started, embedding, options.rounds, options.seconds)
-            await print_table(options, bench, workload)
-            if options.profile:
-                profiled = await start("profiled gateway", "nexus.bench.profiled:application", target_cores)
-                await print_profiles(options, profiled, workload)
-            if options.soak:
-                with step(f"Soak, {options.soak:,} requests"):
-                    seen_mb = await rounds.soak(options.soak, started["gateway"], workload)
-                say(report.memory(options.soak, seen_mb))
-    finally:
-        await supervisor.stop()
+        provider = await start("provider", "nexus.bench.provider:application", other_cores)
+        url = f"http://127.0.0.1:{provider.port}/v1"
+        environment["OPENAI_API_KEY"], environment["OPENAI_BASE_URL"] = "bench", url
+        environment[floors.PROVIDER_URL] = f"{url}/chat/completions"
+        started = {
+            "provider": provider,
+            "gateway": await start("gateway", "nexus.asgi:application", target_cores),
+            "hit floor": await start("hit floor", "nexus.bench.floors:hit", target_cores),
+            "proxy floor": await start("proxy floor", "nexus.bench.floors:proxy", target_cores),
+        }
+        workload = Workload(key)
+        with step("Filling the cache"):
+            body = await workload.fill(started["gateway"].port)
+            redis.Redis.from_url(environment["REDIS_URL"]).set(floors.REDIS_KEY, body)
+        model = await asyncio.to_thread(build.ensure, Path(environment["NEXUS_MODEL_DIR"]))
+        embedding = rounds.Embedding(model, target_cores)
+        bench = rounds.Bench(started, embedding, options.rounds, options.seconds)
+        await print_table(options, bench, workload)
+        if options.profile:
+            profiled = await start("profiled gateway", "nexus.bench.profiled:application", target_cores)
+            await print_profiles(options, profiled, workload)
+        if options.soak:
+            with step(f"Soak, {options.soak:,} requests"):
+                seen_mb = await rounds.soak(options.soak, started["gateway"], workload)
+            say(report.memory(options.soak, seen_mb))
 
 
 async def print_table(options: Options, bench: rounds.Bench, workload: Workload) -> None:

@@ -20,14 +20,13 @@ import django
 import orjson
 import psutil
 
-from nexus.bench import load, questions, servers
+from nexus.bench import installation, load, questions, servers
 from nexus.bench.live_pages import Page, lags_s
 from nexus.bench.servers import Server
 from nexus.embedded import launched
 from nexus.instance import ROOT, Instance
 from nexus.preflight import Trouble, say, step
 from nexus.replay.report import percentile
-from nexus.supervisor import Supervisor
 
 PAGES, PER_S, SECONDS = 50, 500, 30
 WARMING_S = 5
@@ -66,14 +65,11 @@ async def run(instance: Instance) -> bool:
     """Whether nothing was lost and nothing of others was seen. Raises Trouble."""
     target_cores, other_cores = servers.cores()
     os.sched_setaffinity(0, other_cores)
-    supervisor = Supervisor(instance.logs, say)
-    log = instance.logs / "bench.log"
-    try:
-        with step("Postgres, Redis, model, tables"):
-            environment = await servers.services(instance, supervisor, log) | _ANSWERS_AT_ONCE
-            os.environ |= environment
-            django.setup()
-            own, other = await asyncio.to_thread(_make, "own", PAGES), await asyncio.to_thread(_make, "other", 1)
+    async with installation.running(instance) as installed:
+        environment, log = installed.environment | _ANSWERS_AT_ONCE, installed.log
+        os.environ |= environment
+        django.setup()
+        own, other = await asyncio.to_thread(_make, "own", PAGES), await asyncio.to_thread(_make, "other", 1)
         gateway = servers.running("gateway", "nexus.asgi:application", environment, log, on=target_cores)
         async with gateway as server, _worker(environment, log):
             with step("Filling the cache"):
@@ -81,8 +77,6 @@ async def run(instance: Instance) -> bool:
                     for request in itertools.islice(_requests(workspace), KNOWN):
                         await load.fetch(server.port, request)
             return await _measure(server, own, other)
-    finally:
-        await supervisor.stop()
 
 
 @contextlib.asynccontextmanager

@@ -6,19 +6,15 @@ On throw-away services that keep what they promise: Postgres with fsync, Redis w
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 
 import django
 
-from nexus import stack
+from nexus.bench import installation
 from nexus.bench.month_play import Keepers, Month
-from nexus.checks import hermetic
 from nexus.instance import Instance
-from nexus.preflight import require_disk, say, step
+from nexus.preflight import require_disk, say
 from nexus.supervisor import Supervisor
-from nexus.up import finish
 
 NEEDS_MB, NEEDS_MB_A_MILLION = 1_000, 8_000
 CALLS_A_KILL = 50_000
@@ -29,21 +25,12 @@ PATIENCE = {"NEXUS_REDIS_TIMEOUT_MS": "3000", "NEXUS_LOG_LEVEL": "ERROR"}
 async def run(instance: Instance, calls: int) -> bool:
     """Whether nothing was lost, counted twice, or differs. Raises Trouble."""
     require_disk(instance.var, NEEDS_MB + NEEDS_MB_A_MILLION * calls // 1_000_000)
-    servers = Supervisor(instance.logs, say)
-    environment = hermetic(stack.base_environment(instance), instance) | PATIENCE
-    try:
-        with step("Postgres, Redis, tables"):
-            service, environment["DATABASE_URL"] = await asyncio.to_thread(stack.postgres_service, instance)
-            await servers.start(service)
-            service, environment["REDIS_URL"] = await asyncio.to_thread(stack.redis_service, instance)
-            await servers.start(service)
-            await finish("prepare", [sys.executable, "-m", "nexus.prepare"], environment, instance.logs / "prepare.log")
-        os.environ |= environment
+    async with installation.running(instance, keeps=True, model=False, patience=PATIENCE) as installed:
+        os.environ |= installed.environment
         django.setup()
         # It needs Django's models.
         from nexus.bench import month_report
 
         month = Month(calls, kills=calls // CALLS_A_KILL)
-        return await month_report.play(month, Keepers(servers, Supervisor(instance.logs, say)), instance.var)
-    finally:
-        await servers.stop()
+        keepers = Keepers(installed.supervisor, Supervisor(instance.logs, say))
+        return await month_report.play(month, keepers, instance.var)

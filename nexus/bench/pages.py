@@ -20,12 +20,11 @@ import psutil
 
 from gateway.cache.embedding import build
 from gateway.cache.embedding.minilm import MiniLM
-from nexus.bench import load, servers
+from nexus.bench import installation, load, servers
 from nexus.bench.servers import Server
 from nexus.instance import Instance, processes_in
 from nexus.preflight import Trouble, say, step
 from nexus.replay.report import percentile
-from nexus.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from nexus.bench.pages_filled import Filled
@@ -86,20 +85,15 @@ async def run(instance: Instance, records: int) -> bool:
     """Whether every page keeps its budget. Raises Trouble."""
     target_cores, other_cores = servers.cores()
     os.sched_setaffinity(0, other_cores)
-    supervisor = Supervisor(instance.logs, say)
-    log = instance.logs / "bench.log"
-    try:
-        with step("Postgres, Redis, model, tables"):
-            environment = await servers.services(instance, supervisor, log)
-            os.environ |= environment
-            django.setup()
+    async with installation.running(instance) as installed:
+        environment, log = installed.environment, installed.log
+        os.environ |= environment
+        django.setup()
         pages = await asyncio.to_thread(fill, records, Path(environment["NEXUS_MODEL_DIR"]))
         gateway = servers.running("gateway", "nexus.bench.pages_counted:application", environment, log, target_cores)
         async with gateway as server:
             await _ready(server)
             return await asyncio.to_thread(measure, server.port, pages, instance.var / "postgres")
-    finally:
-        await supervisor.stop()
 
 
 def fill(records: int, models: Path) -> list[Asked]:

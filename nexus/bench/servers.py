@@ -6,27 +6,18 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus import stack
-from nexus.checks import hermetic
+from nexus.bench.installation import SERVER, free_port
 from nexus.embedded import launched
-from nexus.instance import ROOT, Instance
+from nexus.instance import ROOT
 from nexus.preflight import Trouble
-from nexus.supervisor import Supervisor
-from nexus.up import build_model, finish
 
-# As `nexus.stack` starts the gateway.
-SERVER = ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-access-log"]
-SERVER += ["--log-level", "warning"]
 START_S, STOP_S = 60, 60
-# Where others use the machine, too: what is skipped for want of time cannot be measured.
-PATIENCE = {"NEXUS_EMBEDDING_DEADLINE_MS": "5000", "NEXUS_REDIS_TIMEOUT_MS": "2000"}
 _TENANT = """
 import django; django.setup()
 from billing import subscriptions
@@ -35,18 +26,6 @@ made = registration.register("bench@example.com")
 subscriptions.change_plan(made.tenant, "scale", overrides={"requests_per_minute": None})
 print(made.issued.text)
 """
-
-
-async def services(instance: Instance, supervisor: Supervisor, log: Path) -> dict[str, str]:
-    """Starts what the gateway needs; the environment that leads there."""
-    environment = hermetic(stack.base_environment(instance), instance) | PATIENCE
-    service, environment["DATABASE_URL"] = await asyncio.to_thread(stack.postgres_service, instance, throwaway=True)
-    await supervisor.start(service)
-    service, environment["REDIS_URL"] = await asyncio.to_thread(stack.redis_service, instance)
-    await supervisor.start(service)
-    await build_model(instance, environment)
-    await finish("prepare", [sys.executable, "-m", "nexus.prepare"], environment, log)
-    return environment
 
 
 class Server(NamedTuple):
@@ -64,7 +43,7 @@ def cores() -> tuple[set[int], set[int]]:
 @contextlib.asynccontextmanager
 async def running(name: str, app: str, environment: dict[str, str], log: Path, on: set[int]) -> AsyncIterator[Server]:
     """One uvicorn process, ready when it accepts connections."""
-    port = _free_port()
+    port = free_port()
     program = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *SERVER]
     with log.open("ab") as out:
         argv = launched(program, signal.SIGTERM).argv
@@ -95,12 +74,6 @@ async def _accepting(port: int, process: subprocess.Popen[bytes], name: str, log
     except TimeoutError:
         raise Trouble(f"The {name} was not ready within {START_S} s; {log} may say why.") from None
     raise Trouble(f"The {name} did not start; {log} says why.")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def tenant_key(environment: dict[str, str], log: Path) -> str:
