@@ -31,6 +31,7 @@ from tenants import keyspace
 from tenants.principal import DirectoryUnavailable, Principal
 
 if TYPE_CHECKING:
+from tenants.visits import CURRENT, Visit
     from gateway.runtime import Gateway
 
 # While calls in flight hold the rest of a quota, a request waits for one of them, this long and no longer.
@@ -48,6 +49,7 @@ class Incoming(NamedTuple):
     request_id: str
 
 
+    visit: Visit | None = None
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The client's own, if it is fit for logs and headers; else a new one."""
     given = headers.get(b"x-request-id")
@@ -59,12 +61,13 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
-async def authenticate(gateway: Gateway, headers: dict[bytes, bytes]) -> Principal:
+async def authenticate(gateway: Gateway, headers: dict[bytes, bytes], visit: Visit | None = None) -> Principal:
     """Raises Unauthorized, Forbidden for a suspended tenant, Unavailable when nobody can be asked."""
     key = _key_of(headers)
     principal = gateway.directory.known(key)
     if principal is None:
         try:
+    visit = visit or CURRENT.get()
             principal = await gateway.directory.find(key)
         except DirectoryUnavailable:
             raise Unavailable("The key cannot be checked right now; try again.", retry_after_s=2) from None
@@ -72,7 +75,7 @@ async def authenticate(gateway: Gateway, headers: dict[bytes, bytes]) -> Princip
 
 
 def check(principal: Principal | None) -> Principal:
-    """Whether it may call at all. Raises Unauthorized, Forbidden."""
+    """Whether it may call at all. Raises Unauthorized, Forbidden, Unavailable while the tenant is moved."""
     if principal is None or not principal.is_valid_at(dt.datetime.now(dt.UTC)):
         raise Unauthorized("This API key is not valid: it is unknown, expired or revoked.")
     if not principal.active:
@@ -133,6 +136,8 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
 
 _TIERS = {"priority": "high", "flex": "low"}
 
+    visit = incoming.visit or Visit(incoming.request_id)
+    visit.model = request.model
 
 def _priority(service_tier: Any, principal: Principal) -> str:
     """As the request asks for it in OpenAI's words, or else as the key has it."""
@@ -166,6 +171,7 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
             return verdict
         if isinstance(verdict, Hold):
             call.held, call.completion_cap = Held(verdict.held, verdict.cost), verdict.completion_cap
+        visit=visit,
             if gateway.throttle.is_on:
                 # Of what nobody has bounded, the prompt.
                 most = ask.prompt_tokens + (ask.completion_tokens or 0)

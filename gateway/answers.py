@@ -41,6 +41,9 @@ def from_cache(gateway: Gateway, call: Call, meta: bytes, body: bytes, *, replay
     headers = headers_of(gateway, call, outcome)
     if replayed:
         headers.append((b"idempotent-replayed", b"true"))
+        call.visit.replayed = True
+        # Its tokens were paid for by the first request.
+        call.visit.cost_usd = call.visit.saved_usd = Decimal(0)
     facts = _facts(gateway, call, outcome)
     if not call.request.stream:
         return Reply(200, _JSON + headers, call.dialect.render(call, body, facts))
@@ -104,9 +107,11 @@ def refusal(error: GatewayError, dialect: Any, request_id: str) -> Reply:
 
 
 def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
-    meta = outcome.meta
+    meta, visit = outcome.meta, call.visit
     headers = [*_request_id(call.dialect, call.request_id), (b"x-cache", outcome.outcome.encode())]
+    visit.outcome, visit.coalesced = outcome.outcome, outcome.coalesced
     if meta is not None:
+        visit.provider, visit.upstream_model, visit.simulated = meta.provider, meta.upstream_model, meta.simulated
         headers.append((b"x-nexus-provider", header_value(meta.provider)))
         headers.append((b"x-nexus-model", header_value(meta.upstream_model)))
         if meta.simulated:
@@ -142,7 +147,11 @@ def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Header
     if not meta.usage.total_tokens:
         # A stream that has just begun: what it costs is known at its end, in the usage record.
         return []
-    return money_headers(*settlement.cost_and_saving(call, outcome, gateway.prices))
+    cost, saved = settlement.cost_and_saving(call, outcome, gateway.prices)
+    visit = call.visit
+    visit.cost_usd, visit.saved_usd = cost, saved
+    visit.prompt_tokens, visit.completion_tokens = meta.prompt_tokens, meta.completion_tokens
+    return money_headers(cost, saved)
 
 
 def money_headers(cost: Decimal | None, saved: Decimal | None) -> Headers:

@@ -9,40 +9,31 @@ import asyncio
 import contextlib
 import gc
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
-from django.conf import settings
 
 from gateway import admission, answers, passthrough, runtime, scrape
-from gateway.errors import (
-    ClientLeft,
-    GatewayError,
-    InvalidRequest,
-    MethodNotAllowed,
-    PayloadTooLarge,
-    RequestTimeout,
-    UnsupportedMediaType,
-)
+from gateway.bodies import Gone, Receive, Upload, Watch, read_body
+from gateway.errors import GatewayError, MethodNotAllowed
 from gateway.runtime import Gateway
 from gateway.types import Reply
 from gateway.urls import EDGE_PATHS
+from tenants import visits
+from tenants.visits import Visit
 
 logger = logging.getLogger(__name__)
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+Headers = dict[bytes, bytes]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Serve = Callable[[Scope, Headers, Visit, Receive, Watch], Awaitable[Reply]]
 
-# Whoever leaves sooner is noticed with the first byte that cannot be sent: most calls end before, and save a task.
-WATCH_AFTER_S = 0.5
-
-
-class Gone(Exception):
-    """The client went away before its request was complete."""
+HEALTH = frozenset({"/health", "/healthz", "/readyz"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+STATIC = "/static/"
 
 
 class Edge:
@@ -52,53 +43,76 @@ class Edge:
         self._stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
+        if scope["type"] == "http":
+            headers, method = dict(scope["headers"]), scope["method"]
+            visit = visits.begin(admission.request_id_of(headers), method if method in METHODS else "other", "other")
+            scope[visits.IN_SCOPE] = visit
+            try:
+                await self._answer(scope, headers, visit, receive, send)
+            except Exception:
+                visit.status = visit.status or 500
+                raise
+            finally:
+                visits.finish(visit)
+        elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
-        elif scope["type"] == "http" and scope["path"] in EDGE_PATHS:
-            await self._until_left(self._serve, scope, receive, send)
-        elif scope["type"] == "http" and scope["path"].startswith("/v1/") and passthrough.takes(scope["path"][4:]):
-            await self._until_left(self._pass_on, scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] in {"/health", "/healthz", "/readyz"}:
-            await self._health(scope["path"], send)
-        elif scope["type"] == "http" and scope["path"] == scrape.PATH:
-            # A page that grows with the processes: not on the loop that answers the others.
-            await send_reply(await asyncio.to_thread(scrape.answer, scope), send)
         else:
             await self._django(scope, receive, send)
 
-    async def _until_left(
-        self, serve: Callable[[Scope, Receive, Watch], Awaitable[Reply]], scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _answer(self, scope: Scope, headers: Headers, visit: Visit, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path in EDGE_PATHS:
+            visit.route = path
+            await self._until_left(self._serve, scope, headers, receive, send)
+        elif path.startswith("/v1/") and passthrough.takes(path[4:]):
+            visit.route = f"/v1/{passthrough.route_of(path[4:])}"
+            await self._until_left(self._pass_on, scope, headers, receive, send)
+        elif path in HEALTH:
+            visit.route = path
+            await self._health(path, visit, send)
+        elif path == scrape.PATH:
+            visit.route = path
+            # A page that grows with the processes: not on the loop that answers the others.
+            await send_reply(await asyncio.to_thread(scrape.answer, scope), visit, send)
+        else:
+            if path.startswith(STATIC):
+                visit.route = STATIC
+            await self._django(scope, receive, noting(visit, send))
+
+    async def _until_left(self, serve: Serve, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Sends the reply, or the error; ends early when the client leaves."""
-        watch = Watch(receive)
+        watch, visit = Watch(receive), scope[visits.IN_SCOPE]
         try:
             try:
-                reply = await serve(scope, receive, watch)
+                reply = await serve(scope, headers, visit, receive, watch)
             except GatewayError as error:
-                reply = _refusal(scope, error)
+                reply = _refusal(scope, visit, error)
             except Gone:
+                visit.client_left = True
                 return
             except Exception:
-                logger.exception("request %s failed at the edge", _request_id(scope))
-                reply = _refusal(scope, GatewayError("The gateway failed on this request; its log has the request id."))
-            await send_reply(reply, send)
+                logger.exception("request %s failed at the edge", visit.request_id)
+                failure = GatewayError("The gateway failed on this request; its log has the request id.")
+                reply = _refusal(scope, visit, failure)
+            await send_reply(reply, visit, send)
         except asyncio.CancelledError:
             # Its call goes on, or is stopped, and is settled in a task of its own.
+            visit.client_left = True
             if not watch.left:
                 raise
         finally:
             watch.end()
 
-    async def _serve(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
+    async def _serve(self, scope: Scope, headers: Headers, visit: Visit, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] != "POST":
             raise MethodNotAllowed(scope["method"], ["POST"])
-        view, headers = EDGE_PATHS[scope["path"]], dict(scope["headers"])
-        request_id = scope["nexus.request_id"] = admission.request_id_of(headers)
+        view = EDGE_PATHS[scope["path"]]
+        visit.dialect = view.dialect.NAME
         gateway = self._gateway or await self._start()
         # Before the body is read: strangers cannot make us read 10 MB each.
-        principal = await admission.authenticate(gateway, headers)
+        principal = await admission.authenticate(gateway, headers, visit)
         body = await read_body(headers, receive)
-        incoming = admission.Incoming(view.dialect, headers, body, request_id)
+        incoming = admission.Incoming(view.dialect, headers, body, visit.request_id, visit)
         admitted = await view.admit(gateway, principal, incoming)
         if isinstance(admitted, Reply):
             return admitted
@@ -107,12 +121,12 @@ class Edge:
         reply: Reply = await view().serve(gateway, admitted)
         return reply
 
-    async def _pass_on(self, scope: Scope, receive: Receive, watch: Watch) -> Reply:
+    async def _pass_on(self, scope: Scope, headers: Headers, visit: Visit, receive: Receive, watch: Watch) -> Reply:
         if scope["method"] not in passthrough.METHODS:
             raise MethodNotAllowed(scope["method"], passthrough.METHODS)
-        headers = dict(scope["headers"])
+        visit.dialect = passthrough.NAME
         gateway = self._gateway or await self._start()
-        principal = await admission.authenticate(gateway, headers)
+        principal = await admission.authenticate(gateway, headers, visit)
         if scope["method"] not in passthrough.WITH_BODY:
             watch.begin(asyncio.current_task())
         incoming = passthrough.Incoming(
@@ -120,8 +134,9 @@ class Edge:
             scope["path"].removeprefix("/v1/"),
             scope["query_string"],
             headers,
-            _request_id(scope),
+            visit.request_id,
             Upload(receive, watch).read,
+            visit,
         )
         return await passthrough.answer(gateway, principal, incoming)
 
@@ -129,12 +144,12 @@ class Edge:
         self._gateway = await runtime.current()
         return self._gateway
 
-    async def _health(self, path: str, send: Send) -> None:
+    async def _health(self, path: str, visit: Visit, send: Send) -> None:
         """`/readyz` asks no other part: who restarts all gateways because Redis is away makes it worse."""
         ready = self._gateway is not None and self._gateway.ready and not self._stopping
         status = 200 if ready or path != "/readyz" else 503
         body = orjson.dumps({"status": "ok" if status == 200 else "not ready"})
-        await send_reply(Reply(status, [(b"content-type", b"application/json")], body), send)
+        await send_reply(Reply(status, [(b"content-type", b"application/json")], body), visit, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -157,140 +172,50 @@ class Edge:
                 return
 
 
-class Watch:
-    """Ends a request, by cancelling its task, when its client leaves."""
-
-    __slots__ = ("_receive", "_task", "_timer", "left")
-
-    def __init__(self, receive: Receive) -> None:
-        self.left = False
-        self._receive = receive
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self, request: asyncio.Task[Any] | None) -> None:
-        """Once the body has been read: what comes then is that the client is gone. `request` is cancelled then."""
-        assert request is not None
-        self._timer = request.get_loop().call_later(WATCH_AFTER_S, self._look, request)
-
-    def end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _look(self, request: asyncio.Task[Any]) -> None:
-        self._task = asyncio.create_task(self._wait(request))
-
-    async def _wait(self, request: asyncio.Task[Any]) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.left = True
-        request.cancel()
-
-
-class Upload:
-    """A body, block by block; once it has been read, the client is watched."""
-
-    def __init__(self, receive: Receive, watch: Watch) -> None:
-        self._receive = receive
-        self._watch = watch
-        self._request = asyncio.current_task()
-        self._ended = False
-
-    async def read(self) -> bytes | None:
-        """The next block, None at the end. Raises RequestTimeout, ClientLeft."""
-        if self._ended:
-            return None
-        try:
-            async with asyncio.timeout(settings.BODY_TIMEOUT_S):
-                message = await self._receive()
-        except TimeoutError:
-            raise RequestTimeout(f"No more of the body arrived for {settings.BODY_TIMEOUT_S:g} s.") from None
-        if message["type"] == "http.disconnect":
-            raise ClientLeft("The client left.")
-        if not message.get("more_body"):
-            self._ended = True
-            self._watch.begin(self._request)
-        return bytes(message.get("body", b""))
-
-
-def _refusal(scope: Scope, error: GatewayError) -> Reply:
+def _refusal(scope: Scope, visit: Visit, error: GatewayError) -> Reply:
+    visit.error = error.code or error.type
     view = EDGE_PATHS.get(scope["path"])
-    return answers.refusal(error, view.dialect if view else passthrough.Dialect, _request_id(scope))
+    return answers.refusal(error, view.dialect if view else passthrough.Dialect, visit.request_id)
 
 
-def _request_id(scope: Scope) -> str:
-    """The same each time it is asked for."""
-    known: str | None = scope.get("nexus.request_id")
-    if known is None:
-        known = scope["nexus.request_id"] = admission.request_id_of(dict(scope["headers"]))
-    return known
-
-
-_IS_JSON = re.compile(rb"\s*application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.IGNORECASE)
-
-
-_LATE = "the body is late"
-
-
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """Raises PayloadTooLarge before more than the limit has been read, RequestTimeout, UnsupportedMediaType, Gone,
-    InvalidRequest.
-    """
-    limit = settings.MAX_BODY_BYTES
-    declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > limit:
-        raise PayloadTooLarge(f"The body may have up to {limit:,} bytes; this one has {int(declared):,}.")
-    kind = headers.get(b"content-type", b"application/json")
-    if kind != b"application/json" and not _IS_JSON.match(kind):
-        raise UnsupportedMediaType("The body must be JSON, sent with “Content-Type: application/json”.")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise InvalidRequest("Compressed request bodies are not read; send plain JSON.", param="Content-Encoding")
-    task = asyncio.current_task()
-    assert task is not None
-    # As asyncio.timeout would, for less than half its price: every request pays it.
-    late = asyncio.get_running_loop().call_later(settings.BODY_TIMEOUT_S, task.cancel, _LATE)
-    try:
-        return await _read(limit, receive)
-    except asyncio.CancelledError as cancelled:
-        if cancelled.args != (_LATE,):
-            raise
-        task.uncancel()
-        raise RequestTimeout(f"The body did not arrive within {settings.BODY_TIMEOUT_S:g} s.") from None
-    finally:
-        late.cancel()
-
-
-async def _read(limit: int, receive: Receive) -> bytes:
-    blocks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        block: bytes = message.get("body", b"")
-        size += len(block)
-        if size > limit:
-            raise PayloadTooLarge(f"The body may have up to {limit:,} bytes.")
-        blocks.append(block)
-        if not message.get("more_body"):
-            return block if len(blocks) == 1 else b"".join(blocks)
-
-
-async def send_reply(reply: Reply, send: Send) -> None:
+async def send_reply(reply: Reply, visit: Visit, send: Send) -> None:
+    visit.status = reply.status
     if isinstance(reply.body, bytes):
+        visit.bytes_sent = len(reply.body)
         headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
         return
+    visit.streamed = True
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     try:
         # Whoever leaves stops listening at once, not when the iterator happens to be collected.
         async with contextlib.aclosing(reply.body) as blocks:  # type: ignore[type-var]
             async for block in blocks:
+                if visit.first_byte_s is None:
+                    visit.first_byte_s = visit.elapsed_s()
+                visit.bytes_sent += len(block)
                 await send({"type": "http.response.body", "body": block, "more_body": True})
     except OSError:
-        # The client left.
+        visit.client_left = True
         return
     await send({"type": "http.response.body", "body": b""})
+
+
+def noting(visit: Visit, send: Send) -> Send:
+    """Of what Django sends: its status and size; with the request's id, by which an operator finds it."""
+
+    async def noted(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            visit.status = message["status"]
+            if visit.route != STATIC and not any(name == b"x-request-id" for name, _ in message["headers"]):
+                # Others keep the list that they gave.
+                named = [*message["headers"], (b"x-request-id", visit.request_id.encode())]
+                message = {**message, "headers": named}
+        elif message["type"] == "http.response.body":
+            visit.bytes_sent += len(message.get("body", b""))
+            if message.get("more_body") and visit.first_byte_s is None:
+                visit.streamed, visit.first_byte_s = True, visit.elapsed_s()
+        await send(message)
+
+    return noted

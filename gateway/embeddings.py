@@ -96,6 +96,7 @@ async def _settled(gateway: Gateway, call: Call, result: asyncio.Future[Embedded
         error = GatewayError("The gateway failed on this request; its log has the request id.")
     try:
         outcome, event = _booked(gateway, call, embedded, error)
+        settlement.tell(call.visit, event)
         await gateway.settler.settle(settlement.settlement_of(call, outcome, event, None))
     finally:
         if result.cancelled():
@@ -254,7 +255,7 @@ def _shares(parsed: dict[str, Any], texts: list[Any]) -> list[int]:
 def _reply(gateway: Gateway, call: Call, embedded: Embedded) -> Reply:
     outcome = _outcome(call, embedded)
     headers = [(name, value) for name, value in answers.headers_of(gateway, call, outcome) if name not in _PER_ENTRY]
-    cost, saved = _money(gateway, call, embedded)
+    cost, saved = call.visit.cost_usd, call.visit.saved_usd = _money(gateway, call, embedded)
     headers += answers.money_headers(cost, saved)
     if embedded.cached:
         headers.append((b"x-nexus-cached-inputs", b"%d" % embedded.cached))

@@ -42,6 +42,7 @@ from gateway.setups import Setup
 from gateway.tags import tags_of
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Headers, Meta, Plan, ProviderConfig, Reply, Usage
 from tenants.network import PrivateAddress
+from tenants.visits import Visit
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -83,6 +84,13 @@ class Incoming(NamedTuple):
     headers: dict[bytes, bytes]
     request_id: str
     read: ReadBlock
+    visit: Visit | None = None
+
+
+def route_of(path: str) -> str:
+    """A taken path's template: ids and what comes after them are left out."""
+    first = path.partition("/")[0]
+    return path if path in STATELESS or path == first else f"{first}/{{path}}"
 
 
 def takes(path: str) -> bool:
@@ -173,6 +181,8 @@ def _call(
     gateway: Gateway, principal: Principal, setup: Setup, incoming: Incoming, provider: ProviderConfig, model: str
 ) -> Call:
     way = Candidate(provider, model)
+    visit = incoming.visit or Visit(incoming.request_id)
+    visit.model = model
     return Call(
         id=admission.new_id(),
         request_id=incoming.request_id,
@@ -186,6 +196,7 @@ def _call(
         calls=setup.calls,
         fingerprint="",
         tags=tags_of(incoming.headers, {}),
+        visit=visit,
     )
 
 
@@ -236,6 +247,7 @@ class _Passing:
         if outcome.meta is not None:
             model = self._form.model or event.model
             event = dataclasses.replace(event, model=model, cost_usd=self._cost(outcome, event.cost_usd))
+        settlement.tell(self.call.visit, event)
         await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
         if not self.begun.done():
             self.begun.set_exception(error or GatewayError("The provider's answer did not begin."))

@@ -142,6 +142,7 @@ async def land(
         kind = policy.classify(call.request.question or "", call.rules.own)
         outcome.ttl_s = min(call.rules.ttl_s, kind.ttl_s)
     event = settlement.event_of(call, outcome, gateway.prices)
+    settlement.tell(call.visit, event)
     if error is not None and call.idempotency_key is not None:
         await gateway.claims.release(call)
     await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))

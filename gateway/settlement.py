@@ -14,6 +14,7 @@ from gateway.errors import ClientLeft, GatewayError
 from gateway.idempotency import KEEP_S
 from gateway.types import Call, Candidate, Meta, Usage
 from tenants import keyspace
+from tenants.visits import Visit
 
 # Of a usage record's column.
 ERROR_CHARACTERS = 64
@@ -164,6 +165,17 @@ def event_of(call: Call, outcome: Outcome, book: pricing.PriceBook) -> UsageEven
         tags=list(call.tags) or None,
         paid_by_platform=outcome.paid_by_platform and not outcome.is_free,
     )
+
+
+def tell(visit: Visit, event: UsageEvent) -> None:
+    """What the request's log line, metrics and trace say of its usage. An answer's status stays as it was sent."""
+    visit.outcome, visit.coalesced = event.outcome, event.coalesced
+    visit.provider, visit.upstream_model, visit.simulated = event.provider, event.upstream_model, event.simulated
+    visit.prompt_tokens, visit.completion_tokens = event.prompt_tokens, event.completion_tokens
+    visit.cost_usd, visit.saved_usd = event.cost_usd, event.saved_usd
+    visit.error = event.error
+    if event.provider_ms is not None and not event.coalesced:
+        visit.provider_s = event.provider_ms / 1000
 
 
 def _fit(code: str) -> str:

@@ -20,6 +20,7 @@ from gateway.dialects import (
 )
 from gateway.errors import GatewayError, MethodNotAllowed, ModelNotFound, NotFound
 from gateway.types import Call, Reply
+from tenants import visits
 
 _METHODS = ("GET", "POST")
 
@@ -34,13 +35,16 @@ class DataPlaneView(APIView):
     async def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """DRF's own would call sync code: negotiation, throttles and parsers, which the pipeline replaces."""
         headers = headers_of(request)
-        request_id = admission.request_id_of(headers)
+        visit = visits.of(request)
+        request_id = visit.request_id if visit is not None else admission.request_id_of(headers)
         try:
             possible = {name: getattr(self, name.lower()) for name in _METHODS if hasattr(self, name.lower())}
             if request.method not in possible:
                 raise MethodNotAllowed(request.method or "", possible)
             return response_of(await possible[request.method](request, headers, request_id))
         except GatewayError as error:
+            if visit is not None:
+                visit.error = error.code or error.type
             return response_of(answers.refusal(error, self.dialect, request_id))
 
 

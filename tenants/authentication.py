@@ -6,12 +6,13 @@ The same answers as on the data plane: 401 for a key that is no good, 403 for a 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -20,18 +21,27 @@ from tenants import keys, roles
 from tenants.models import ApiKey, Tenant
 from tenants.roles import ADMIN_SCOPE, Action
 
+INVALID_TOKEN = (
+    "This access token is not valid: it has expired, or its key or its family of tokens was revoked. POST /auth/refresh"
+    " gives the next one."
+)
 # Given in the operators' admin only.
 OPERATOR = "operator"
 
 
 class KeyAuthentication(BaseAuthentication):
-    """`request.auth` is the ApiKey, with its tenant. No person is logged in: `request.user` is None."""
+    """`request.auth` is the ApiKey, with its tenant, also where a token stands for it. No person is logged in:
+    `request.user` is None.
+    """
 
     def authenticate(self, request: Request) -> tuple[None, ApiKey]:
-        parts = keys.parse(_text_of(request))
-        key = parts and ApiKey.objects.select_related("tenant").filter(public_id=parts.public_id).first()
-        if not parts or not key or not hmac.compare_digest(bytes(key.secret_sha256), parts.secret_sha256):
-            raise _invalid()
+        text = self.text_of(request)
+        key = self.find(text)
+        if key is None:
+            wrong_keys.note(wrong_keys.place_of(request.META.get("REMOTE_ADDR"), _forwarded(request)))
+            raise _invalid_token() if tokens.looks_like_one(text) else _invalid()
+        if (visit := visits.of(request)) is not None:
+            visit.tenant_id, visit.key = key.tenant_id, key.public_id
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= timezone.now()):
             raise _invalid()
         if key.tenant.status != Tenant.Status.ACTIVE:
@@ -40,6 +50,12 @@ class KeyAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Without one, DRF makes a 403 of each 401."""
+    def text_of(self, request: Request) -> str:
+        return _text_of(request)
+
+    def find(self, text: str) -> ApiKey | None:
+        return _of_token(text) if tokens.looks_like_one(text) else _of_text(text)
+
         return "Bearer"
 
 
@@ -92,8 +108,12 @@ class KeyScheme(OpenApiAuthenticationExtension):
     name = "apiKey"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "description": "An API key: nk-…"}
+        return {"type": "http", "scheme": "bearer", "description": "An API key, nk-…, or an access token."}
 
 
 # The same for views that authenticate in the pipeline.
 KEY: list[Any] = [{KeyScheme.name: []}]
+def _invalid_token() -> AuthenticationFailed:
+    return AuthenticationFailed(INVALID_TOKEN, "invalid_token")
+
+

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.defaults import page_not_found
 
-from tenants import impersonation
+from tenants import impersonation, visits
 from tenants.db import schema_of
 from tenants.models import Membership, User
 
@@ -35,6 +35,13 @@ class WorkspaceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         impersonation.end_if_over(request)
+        try:
+            return self._answer(request)
+        finally:
+            if (visit := visits.of(request)) is not None and request.resolver_match is not None:
+                visit.route = f"/{request.resolver_match.route.removeprefix('^')}"
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(PREFIX):
             return self.get_response(request)
         if not request.user.is_authenticated:
@@ -45,6 +52,8 @@ class WorkspaceMiddleware:
             return not_found(request)
         cast(WorkspaceRequest, request).membership = membership
         with schema_of(membership.tenant):
+        if (visit := visits.of(request)) is not None:
+            visit.tenant_id = membership.tenant_id
             if impersonation.is_refused(request, membership):
                 return render(request, "tenants/look_only.html", status=403)
             return self.get_response(request)

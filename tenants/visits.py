@@ -1,0 +1,151 @@
+"""One HTTP request as it is told afterwards: to the access log, to metrics, to traces. Made at the edge, filled by the
+steps as they come to know, finished exactly once. Owns no text of a client: never a prompt, an answer or a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from tenants.tracing import Trace
+
+logger = logging.getLogger(__name__)
+
+# Where the edge puts it in the ASGI scope, for Django's views.
+IN_SCOPE = "nexus.visit"
+# nginx' word for a client that left before it was answered.
+CLIENT_LEFT = 499
+
+
+class Visit:
+    """Of what nobody came to know, the value is empty, or None."""
+
+    __slots__ = (
+        "bytes_sent",
+        "client_left",
+        "coalesced",
+        "completion_tokens",
+        "cost_usd",
+        "dialect",
+        "duration_s",
+        "error",
+        "finished",
+        "first_byte_s",
+        "key",
+        "method",
+        "model",
+        "outcome",
+        "prompt_tokens",
+        "provider",
+        "provider_s",
+        "replayed",
+        "request_id",
+        "route",
+        "saved_usd",
+        "simulated",
+        "started",
+        "status",
+        "streamed",
+        "tenant_id",
+        "trace",
+        "upstream_model",
+    )
+
+    def __init__(self, request_id: str = "", method: str = "", route: str = "") -> None:
+        self.started = time.perf_counter()
+        self.request_id = request_id
+        self.method = method
+        # A path's template, one of a known set.
+        self.route = route
+        self.dialect = ""
+        # None: this request is not traced.
+        self.trace: Trace | None = None
+        self.tenant_id: int | None = None
+        # Public id of the API key.
+        self.key = ""
+        # As it was asked for, and as it answered. The first is the client's own text.
+        self.model = ""
+        self.upstream_model = ""
+        self.provider = ""
+        self.simulated = False
+        # X-Cache.
+        self.outcome = ""
+        self.coalesced = False
+        # The answer that the first request with the same Idempotency-Key had.
+        self.replayed = False
+        # 0: nothing was sent.
+        self.status = 0
+        self.error = ""
+        self.provider_s: float | None = None
+        self.first_byte_s: float | None = None
+        self.duration_s = 0.0
+        self.prompt_tokens: int | None = None
+        self.completion_tokens: int | None = None
+        self.cost_usd: Decimal | None = None
+        self.saved_usd: Decimal | None = None
+        self.bytes_sent = 0
+        self.streamed = False
+        self.client_left = False
+        self.finished = False
+
+    def elapsed_s(self) -> float:
+        return time.perf_counter() - self.started
+
+
+# For code that is not handed one: Django's views, log records, libraries. Steps of the pipeline are handed theirs.
+CURRENT: ContextVar[Visit | None] = ContextVar("nexus_visit", default=None)
+
+
+def of(request: HttpRequest) -> Visit | None:
+    """None for one that did not come by the edge."""
+    scope: dict[str, Any] = getattr(request, "scope", {})
+    return scope.get(IN_SCOPE)
+
+
+Finisher = Callable[[Visit], None]
+_finishers: list[Finisher] = []
+_under_way = 0
+
+
+def under_way() -> int:
+    """How many have begun in this process, and not ended."""
+    return _under_way
+
+
+def on_finish(finisher: Finisher) -> None:
+    """Called with each visit when it has ended, in the order of registration; once, however often registered."""
+    if finisher not in _finishers:
+        _finishers.append(finisher)
+
+
+def begin(request_id: str, method: str, route: str) -> Visit:
+    global _under_way
+    _under_way += 1
+    visit = Visit(request_id, method, route)
+    CURRENT.set(visit)
+    return visit
+
+
+def finish(visit: Visit) -> None:
+    """Only the first time counts. Nobody is told of a finisher's failure but the log: the answer is sent."""
+    global _under_way
+    if visit.finished:
+        return
+    visit.finished = True
+    _under_way -= 1
+    visit.duration_s = time.perf_counter() - visit.started
+    if not visit.status:
+        visit.status = CLIENT_LEFT
+        visit.client_left = True
+    for finisher in _finishers:
+        try:
+            finisher(visit)
+        except Exception:
+            logger.exception("request %s is not told to %s", visit.request_id, finisher)
