@@ -114,6 +114,11 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()):
             logger.error("a call's task failed", exc_info=error)
 
+    def cut(self) -> None:
+        """Ends what is under way: each settles what it has used."""
+        for task in self._running:
+            task.cancel()
+
     async def drain(self, timeout_s: float) -> None:
         """Waits for what is under way; what is not done then is cancelled."""
         if self._running:

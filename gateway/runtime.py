@@ -14,6 +14,7 @@ import aiohttp
 from django.conf import settings
 
 from billing import accounts, ledger, outage, plans, pricing, quota, throttle
+from gateway import departure
 from gateway.breaker import Breakers
 from gateway.cache.embedding import choose
 from gateway.cache.embedding.base import EmbeddingError
@@ -77,7 +78,7 @@ class Gateway:
         self.claims = Claims(self.lane)
         self.providers: dict[str, Provider] = {}
         self.dispatcher = Dispatcher(self.providers, self.breakers, self.slots, self.latencies)
-        self.ready = False
+        self._serving = False
         self._sessions: list[aiohttp.ClientSession] = []
         self.http: Http
         self._background: list[asyncio.Task[Any]] = []
@@ -114,11 +115,12 @@ class Gateway:
         ]
         # The first request should not wait for the model; without it the semantic tier is skipped.
         await asyncio.wait(self._background[:3], timeout=30)
-        self.ready = True
+        self._serving = True
 
     async def close(self) -> None:
         """Lets what is under way end, then closes what it used."""
-        self.ready = False
+        self._serving = False
+        departure.when_hurried(self.tasks.cut)
         await self.tasks.drain(DRAIN_S)
         await self.semantic.close()
         await self.sampler.close()
@@ -137,6 +139,11 @@ class Gateway:
 
     def account_of(self, principal: Principal) -> accounts.Account:
         """The caller's account in the period of now."""
+    @property
+    def ready(self) -> bool:
+        """Whether more may be sent here."""
+        return self._serving and not departure.is_leaving()
+
         now = dt.datetime.now(dt.UTC)
         account = self._accounts.get(principal.public_id)
         if account is None or account.principal is not principal or now >= account.period.end:

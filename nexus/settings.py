@@ -81,6 +81,14 @@ CALL_DEADLINE_S = env.decimal("NEXUS_CALL_DEADLINE_S", 120.0, "Longest a call ma
 FIRST_BYTE_TIMEOUT_S = env.decimal(
     "NEXUS_FIRST_BYTE_TIMEOUT_S", 60.0, "Longest wait for a provider's first byte.", minimum=0.1
 )
+DRAIN_DELAY_S = env.decimal(
+    "NEXUS_DRAIN_DELAY_S",
+    0.0,
+    "After SIGTERM, requests are taken for so long while /readyz says 503, for load balancers.",
+)
+DRAIN_TIMEOUT_S = env.decimal(
+    "NEXUS_DRAIN_TIMEOUT_S", 30.0, "Longest that streams may go on after that, before they are cut.", minimum=1
+)
 HOLD_TTL_S = env.integer("NEXUS_HOLD_TTL_S", 300, "A hold of a process that died is given back after this.", minimum=10)
 DATABASE_POOL_SIZE = env.integer(
     "NEXUS_DATABASE_POOL_SIZE", 8, "Postgres connections of one gateway process.", minimum=1

@@ -18,8 +18,8 @@ from nexus.embedded import Launch, Postgres, Redis, launched
 from nexus.instance import ROOT, Instance, end_processes, processes_in
 from nexus.supervisor import Service
 
-# Longer than uvicorn's own grace for streams, so that it is uvicorn that ends them.
-WEB_GRACE_S = 30
+# NEXUS_DRAIN_TIMEOUT_S, and what it takes to flush: the server ends its streams itself.
+WEB_GRACE_S = 55
 ORPHAN_GRACE_S = 10.0
 
 
@@ -78,9 +78,7 @@ def _embedded_service(instance: Instance, server: Postgres | Redis, force_signal
 
 
 def web_service(environment: dict[str, str], host: str, port: int, processes: int) -> Service:
-    program = ["-m", "uvicorn", "nexus.asgi:application", "--host", host, "--port", str(port)]
-    program += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-access-log"]
-    program += ["--workers", str(processes), "--timeout-graceful-shutdown", str(WEB_GRACE_S)]
+    program = ["-m", "nexus.serve", "gateway", "--host", host, "--port", str(port), "--processes", str(processes)]
     counters = Path(environment["NEXUS_VAR"]) / "run" / "metrics"
 
     def clear() -> None:
