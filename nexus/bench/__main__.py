@@ -19,7 +19,20 @@ import orjson
 import redis
 
 from gateway.cache.embedding import build
-from nexus.bench import floors, hotspots, installation, live, load, month, pages, report, rounds, servers, vectors
+from nexus.bench import (
+    commands,
+    floors,
+    hotspots,
+    installation,
+    live,
+    load,
+    month,
+    pages,
+    report,
+    rounds,
+    servers,
+    vectors,
+)
 from nexus.bench.servers import Server
 from nexus.bench.workload import Workload
 from nexus.checks import throwaway_instance
@@ -45,7 +58,11 @@ class Options(argparse.Namespace):
 
 
 def parse(arguments: list[str]) -> Options:
-    parser = argparse.ArgumentParser(prog="bin/bench", description="Measures the gateway beside bare floors.")
+    parser = argparse.ArgumentParser(
+        prog="bin/bench",
+        description="Measures the gateway beside bare floors.",
+        epilog=f"Also: {', '.join(f'bin/bench {name} --help' for name in commands.COMMANDS)}.",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of each mode (3); figures are their medians")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run (3)")
     parser.add_argument("--quick", action="store_true", help="one round of a second each")
@@ -150,10 +167,13 @@ async def print_profiles(options: Options, profiled: Server, workload: Workload)
 
 
 def main(arguments: list[str]) -> int:
-    options = parse(arguments)
+    command = commands.COMMANDS.get(arguments[0]) if arguments else None
+    options = parse([] if command else arguments)
     try:
         with throwaway_instance(var_folder().resolve()) as instance:
             require_disk(instance.var, NEEDS_MB)
+            if command is not None:
+                return 0 if command(instance, arguments[1:]) else 1
             if options.month:
                 return 0 if asyncio.run(month.run(instance, options.month)) else 1
             if options.pages:

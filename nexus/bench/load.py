@@ -128,7 +128,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reque
     writer.write(request.wire)
     try:
         head = await reader.readuntil(b"\r\n\r\n")
-        first, body = await _body(reader, head)
+        first, body = await read_body(reader, head)
     except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise WrongAnswer(f"The answer broke off: {error}.") from error
     answer = head + body
@@ -138,7 +138,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reque
     return first, answer
 
 
-async def _body(reader: asyncio.StreamReader, head: bytes) -> tuple[float, bytes]:
+async def read_body(reader: asyncio.StreamReader, head: bytes) -> tuple[float, bytes]:
     """When its first byte was there, and all of it."""
     lower = head.lower()
     if b"transfer-encoding: chunked" not in lower:
