@@ -10,11 +10,12 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+from redis.exceptions import RedisError
 
 from analytics.events import HIT_EXACT
 from billing import quota
 from billing.quota import Held, Hit, Hold, RedisAway, Spent
-from gateway import idempotency, metering, refusals, routing
+from gateway import idempotency, metering, observing, refusals, routing
 from gateway.cache import fingerprint
 from gateway.cache import rules as cache_rules
 from gateway.dialects.openai_chat import BYTES_PER_TOKEN
@@ -25,13 +26,15 @@ from gateway.errors import (
     Unauthorized,
     Unavailable,
 )
+from gateway.metrics import LIMITS_REFUSED
 from gateway.tags import tags_of
 from gateway.types import Call
-from tenants import keyspace
+from tenants import freezing, keyspace, pace, tokens, wrong_keys
+from tenants.authentication import INVALID_TOKEN
 from tenants.principal import DirectoryUnavailable, Principal
+from tenants.visits import CURRENT, Visit
 
 if TYPE_CHECKING:
-from tenants.visits import CURRENT, Visit
     from gateway.runtime import Gateway
 
 # While calls in flight hold the rest of a quota, a request waits for one of them, this long and no longer.
@@ -47,9 +50,9 @@ class Incoming(NamedTuple):
     headers: dict[bytes, bytes]
     body: bytes
     request_id: str
-
-
     visit: Visit | None = None
+
+
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """The client's own, if it is fit for logs and headers; else a new one."""
     given = headers.get(b"x-request-id")
@@ -65,19 +68,59 @@ async def authenticate(gateway: Gateway, headers: dict[bytes, bytes], visit: Vis
     """Raises Unauthorized, Forbidden for a suspended tenant, Unavailable when nobody can be asked."""
     key = _key_of(headers)
     principal = gateway.directory.known(key)
-    if principal is None:
-        try:
     visit = visit or CURRENT.get()
-            principal = await gateway.directory.find(key)
-        except DirectoryUnavailable:
-            raise Unavailable("The key cannot be checked right now; try again.", retry_after_s=2) from None
+    if principal is None:
+        principal = await _look_up(gateway, key, headers, visit)
+    if principal is not None and visit is not None:
+        visit.tenant_id, visit.key = principal.tenant_id, principal.public_id
     return check(principal)
+
+
+async def _look_up(gateway: Gateway, key: str, headers: dict[bytes, bytes], visit: Visit | None) -> Principal | None:
+    """Of a key that is not known here, or has to be checked again. Raises Unauthorized, Unavailable, TooManyRequests
+    for those who try keys.
+    """
+    peer = visit.client[0] if visit is not None and visit.client else None
+    place = wrong_keys.place_of(peer, headers.get(b"x-forwarded-for", b"").decode("latin-1"))
+    if place is not None and not gateway.directory.has_heard_of(key):
+        _refuse_guessing(gateway.guesses.wait_s(place))
+    try:
+        principal = await gateway.directory.find(key)
+    except DirectoryUnavailable:
+        raise Unavailable("The key cannot be checked right now; try again.", retry_after_s=2) from None
+    if principal is None:
+        if place is not None:
+            _refuse_guessing(await _count_wrong(gateway, place))
+        if tokens.looks_like_one(key):
+            raise Unauthorized(INVALID_TOKEN, code="invalid_token")
+    return principal
+
+
+async def _count_wrong(gateway: Gateway, place: str) -> int | None:
+    """Seconds to wait, where it is one too many."""
+    wait_s = gateway.guesses.wait_s(place) or gateway.guesses.count(place)
+    if wait_s is not None:
+        return wait_s
+    try:
+        commands = pace.commands(keyspace.wrong_keys(place), wrong_keys.WINDOW_S)
+        return gateway.guesses.learn(place, await gateway.lane.transaction(*commands))
+    except (RedisError, OSError):
+        # This process' own count holds.
+        return None
+
+
+def _refuse_guessing(wait_s: int | None) -> None:
+    if wait_s is not None:
+        said = pace.refusal(wrong_keys.SENTENCE, wrong_keys.PER_MINUTE, wait_s)
+        raise TooManyRequests(said, code=wrong_keys.CODE, retry_after_s=wait_s)
 
 
 def check(principal: Principal | None) -> Principal:
     """Whether it may call at all. Raises Unauthorized, Forbidden, Unavailable while the tenant is moved."""
     if principal is None or not principal.is_valid_at(dt.datetime.now(dt.UTC)):
         raise Unauthorized("This API key is not valid: it is unknown, expired or revoked.")
+    if principal.moving:
+        raise Unavailable(freezing.WORDS, code=freezing.CODE, retry_after_s=freezing.RETRY_AFTER_S)
     if not principal.active:
         raise Forbidden("This workspace is suspended. Its owner can contact support.", code="tenant_suspended")
     return principal
@@ -95,6 +138,8 @@ def _key_of(headers: dict[bytes, bytes]) -> str:
 async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) -> Call:
     """Raises InvalidRequest, Forbidden, ModelNotFound, Unavailable."""
     request = incoming.dialect.parse(incoming.body)
+    visit = incoming.visit or CURRENT.get() or Visit(incoming.request_id)
+    visit.model, visit.dialect = request.model, incoming.dialect.NAME
     setup = gateway.setups.known(principal) or await gateway.setups.of(principal)
     plan = routing.plan(setup, principal, request, gateway.signals)
     rules = setup.rules_of(request.model)
@@ -128,6 +173,7 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
         idempotency_key=idempotency.key_of(incoming.headers, principal),
         tags=tags,
         priority=_priority(request.payload.get("service_tier"), principal),
+        visit=visit,
     )
     if call.account.has_budget:
         call.unit_costs = _unit_costs(gateway, call)
@@ -136,8 +182,6 @@ async def prepare(gateway: Gateway, principal: Principal, incoming: Incoming) ->
 
 _TIERS = {"priority": "high", "flex": "low"}
 
-    visit = incoming.visit or Visit(incoming.request_id)
-    visit.model = request.model
 
 def _priority(service_tier: Any, principal: Principal) -> str:
     """As the request asks for it in OpenAI's words, or else as the key has it."""
@@ -171,13 +215,14 @@ async def reserve(gateway: Gateway, call: Call) -> Hit | None:
             return verdict
         if isinstance(verdict, Hold):
             call.held, call.completion_cap = Held(verdict.held, verdict.cost), verdict.completion_cap
-        visit=visit,
+            gateway.settler.holds += 1
             if gateway.throttle.is_on:
                 # Of what nobody has bounded, the prompt.
                 most = ask.prompt_tokens + (ask.completion_tokens or 0)
                 await _throttle(gateway, call, min(most, verdict.held))
             return None
         if not (isinstance(verdict, Spent) and verdict.held) or waited_s >= HELD_WAIT_S:
+            observing.limited(verdict)
             raise refusals.of(call, verdict)
         await asyncio.sleep(pause_s)
         waited_s += pause_s
@@ -210,6 +255,7 @@ async def _throttle(gateway: Gateway, call: Call, tokens: int) -> None:
         raise
     if retry_after_s > 0:
         await asyncio.shield(_undo(gateway, call))
+        LIMITS_REFUSED.add(("platform", "minute", "platform"))
         raise TooManyRequests(
             f"The gateway as a whole is at its limit. Try again in {retry_after_s:.0f} s.",
             code="platform_busy",
@@ -229,6 +275,7 @@ def _limit_without_redis(gateway: Gateway, call: Call) -> None:
     """Answering goes on; the rate is kept by this process alone."""
     retry_after_s = gateway.buckets.retry_after_s(call.principal)
     if retry_after_s > 0:
+        LIMITS_REFUSED.add(("requests", "minute", "process"))
         raise TooManyRequests(
             f"Too many requests in this minute. Try again in {retry_after_s:.0f} s.", retry_after_s=retry_after_s
         )

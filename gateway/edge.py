@@ -47,6 +47,7 @@ class Edge:
             headers, method = dict(scope["headers"]), scope["method"]
             visit = visits.begin(admission.request_id_of(headers), method if method in METHODS else "other", "other")
             scope[visits.IN_SCOPE] = visit
+            visit.client = scope.get("client")
             try:
                 await self._answer(scope, headers, visit, receive, send)
             except Exception:

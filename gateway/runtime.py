@@ -14,7 +14,7 @@ import aiohttp
 from django.conf import settings
 
 from billing import accounts, ledger, outage, plans, pricing, quota, throttle
-from gateway import departure
+from gateway import departure, process_gauges, reporting
 from gateway.breaker import Breakers
 from gateway.cache.embedding import choose
 from gateway.cache.embedding.base import EmbeddingError
@@ -34,9 +34,10 @@ from gateway.relay import Flights, Tasks
 from gateway.routing import Signals
 from gateway.setups import Setups
 from gateway.slots import Slots
-from tenants import keyspace, principal
+from tenants import keyspace, known_tokens, principal
 from tenants.db import check_lane, make_bus, make_lane, make_pool
 from tenants.principal import Directory, Principal
+from tenants.wrong_keys import Guesses
 
 if TYPE_CHECKING:
     from gateway.cache.embedding.measured import Measured
@@ -56,7 +57,8 @@ class Gateway:
         self.pool = make_pool()
         self._bus = make_bus(timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
         self._listening = make_bus(timeout_s=None)
-        self.directory = Directory(self._load_principal)
+        self.directory = Directory(self._load_principal, self._lives)
+        self.guesses = Guesses()
         self.setups = Setups(self.pool)
         self.lane = make_lane(timeout_s=settings.REDIS_TIMEOUT_MS / 1000)
         self.quota = quota.Quota(self.lane, self._read_ledger)
@@ -83,6 +85,7 @@ class Gateway:
         self.http: Http
         self._background: list[asyncio.Task[Any]] = []
         self._accounts: dict[str, accounts.Account] = {}
+        process_gauges.attach(self)
 
     async def start(self) -> None:
         """Serves from here on, also when a part is away: it is asked again when it is needed.
@@ -110,6 +113,7 @@ class Gateway:
             asyncio.create_task(self._load_prices()),
             asyncio.create_task(self._load_platform_limits()),
             asyncio.create_task(self.settler.run()),
+            asyncio.create_task(reporting.run()),
             asyncio.create_task(Reembedder(self.pool, self.embedder).run()),
             asyncio.create_task(principal.listen(self._listening, self.directory, self._forget, keyspace.REVOCATIONS)),
         ]
@@ -136,14 +140,15 @@ class Gateway:
         await self.lane.aclose()
         await self._bus.aclose()
         await self._listening.aclose()
+        reporting.leave()
 
-    def account_of(self, principal: Principal) -> accounts.Account:
-        """The caller's account in the period of now."""
     @property
     def ready(self) -> bool:
         """Whether more may be sent here."""
         return self._serving and not departure.is_leaving()
 
+    def account_of(self, principal: Principal) -> accounts.Account:
+        """The caller's account in the period of now."""
         now = dt.datetime.now(dt.UTC)
         account = self._accounts.get(principal.public_id)
         if account is None or account.principal is not principal or now >= account.period.end:
@@ -155,6 +160,9 @@ class Gateway:
 
     async def _load_principal(self, public_id: str) -> Principal | None:
         return await plans.load_principal(self.pool, public_id)
+
+    async def _lives(self, family: str) -> int | None:
+        return await known_tokens.fetch_lives(self.pool, family)
 
     async def _read_ledger(self, tenant_id: int, start: dt.datetime, today: dt.date) -> ledger.Used:
         try:

@@ -120,6 +120,11 @@ METRICS_TOKEN = env.text(
 )
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise ImproperlyConfigured("NEXUS_METRICS_TOKEN must have at least 16 characters; without one, unset it.")
+# What is told of requests: docs/logs.md, docs/tracing.md.
+ACCESS_LOG = env.text("NEXUS_ACCESS_LOG", "all", "A line for each request: all; errors, of those that failed; or off.")
+if ACCESS_LOG not in {"all", "errors", "off"}:
+    raise ImproperlyConfigured("NEXUS_ACCESS_LOG must be all, errors or off.")
+METRICS = env.flag("NEXUS_METRICS", True, "Count each request for /metrics; without, only what is rarer.")
 REGISTRATIONS_PER_HOUR = env.integer(
     "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
 )
@@ -469,6 +474,11 @@ CELERY_BEAT_SCHEDULE = {
     "purge-events": {
         "task": "billing.tasks.purge_events",
         "schedule": crontab(hour="3", minute="29"),
+        "options": {"expires": 3600},
+    },
+    "purge-tokens": {
+        "task": "tenants.tasks.purge_tokens",
+        "schedule": crontab(minute="53"),
         "options": {"expires": 3600},
     },
     "finish-deletions": {"task": "tenants.tasks.finish_deletions", "schedule": 600.0, "options": {"expires": 600}},

@@ -24,8 +24,14 @@ def client_address(request: HttpRequest) -> str | None:
     address = request.META.get("REMOTE_ADDR") or None
     if settings.TRUST_PROXY and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR")):
         address = forwarded.rpartition(",")[2].strip()
+    known = parsed(address)
+    return None if known is None else str(known)
+
+
+def parsed(address: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for what is no address."""
     try:
-        return str(ipaddress.ip_address(address)) if address else None
+        return ipaddress.ip_address(address) if address else None
     except ValueError:
         return None
 

@@ -17,7 +17,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from tenants import keys, roles
+from tenants import freezing, keys, refreshing, roles, tokens, visits, wrong_keys
 from tenants.models import ApiKey, Tenant
 from tenants.roles import ADMIN_SCOPE, Action
 
@@ -44,19 +44,67 @@ class KeyAuthentication(BaseAuthentication):
             visit.tenant_id, visit.key = key.tenant_id, key.public_id
         if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= timezone.now()):
             raise _invalid()
+        if key.tenant.moving_since is not None:
+            raise Moving
         if key.tenant.status != Tenant.Status.ACTIVE:
             raise PermissionDenied("This workspace is suspended. Its owner can contact support.", "tenant_suspended")
         return None, key
 
-    def authenticate_header(self, request: Request) -> str:
-        """Without one, DRF makes a 403 of each 401."""
     def text_of(self, request: Request) -> str:
         return _text_of(request)
 
     def find(self, text: str) -> ApiKey | None:
         return _of_token(text) if tokens.looks_like_one(text) else _of_text(text)
 
+    def authenticate_header(self, request: Request) -> str:
+        """Without one, DRF makes a 403 of each 401."""
         return "Bearer"
+
+
+class KeyAlone(KeyAuthentication):
+    """No token: else what lasts a quarter of an hour could be renewed for ever. The key may be in the body, too."""
+
+    def text_of(self, request: Request) -> str:
+        if request.META.get("HTTP_AUTHORIZATION") or request.META.get("HTTP_X_API_KEY"):
+            return _text_of(request)
+        body = request.data
+        text = body.get("api_key") if isinstance(body, Mapping) else None
+        return text.strip() if isinstance(text, str) else _text_of(request)
+
+    def find(self, text: str) -> ApiKey | None:
+        return _of_text(text)
+
+
+def _of_text(text: str) -> ApiKey | None:
+    parts = keys.parse(text)
+    key = parts and _with_tenant(parts.public_id)
+    return key if parts and key and hmac.compare_digest(bytes(key.secret_sha256), parts.secret_sha256) else None
+
+
+def _of_token(text: str) -> ApiKey | None:
+    claims = tokens.signer().read(text)
+    key = claims and _with_tenant(claims.public_id)
+    if not claims or not key or key.tenant_id != claims.tenant_id or not refreshing.is_alive(claims.family, key):
+        return None
+    return key
+
+
+def _with_tenant(public_id: str) -> ApiKey | None:
+    return ApiKey.objects.select_related("tenant").filter(public_id=public_id).first()
+
+
+def _forwarded(request: Request) -> str | None:
+    forwarded: str | None = request.META.get("HTTP_X_FORWARDED_FOR")
+    return forwarded
+
+
+class Moving(APIException):
+    """The workspace is on its way to another database: what changed now would be lost."""
+
+    status_code = 503
+    default_detail, default_code = freezing.WORDS, freezing.CODE
+    # Of this the header is made (tenants.api).
+    retry_after_s = freezing.RETRY_AFTER_S
 
 
 def _text_of(request: Request) -> str:
@@ -70,6 +118,10 @@ def _text_of(request: Request) -> str:
 
 def _invalid() -> AuthenticationFailed:
     return AuthenticationFailed("This API key is not valid: it is unknown, expired or revoked.", "invalid_api_key")
+
+
+def _invalid_token() -> AuthenticationFailed:
+    return AuthenticationFailed(INVALID_TOKEN, "invalid_token")
 
 
 def lacks(action: Action) -> str:
@@ -113,7 +165,3 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
 # The same for views that authenticate in the pipeline.
 KEY: list[Any] = [{KeyScheme.name: []}]
-def _invalid_token() -> AuthenticationFailed:
-    return AuthenticationFailed(INVALID_TOKEN, "invalid_token")
-
-

@@ -19,6 +19,10 @@ ALERTS_TO_SEND = "nexus:alerts:send"
 TASKS_FAILED = "nexus:tasks:failed"
 TASKS_DONE = "nexus:tasks:done"
 WORKERS = "nexus:workers"
+# Hash, counts: verdicts on cached answers by “kind:right or wrong:who judged”.
+VERDICTS = "nexus:verdicts"
+# Hash: when the canary between workspaces last ran, `at` in seconds since 1970, and how many `leaks` it found.
+CANARY = "nexus:canary"
 
 
 def partition(tenant_id: int) -> int:
@@ -130,6 +134,16 @@ def letter(letter_id: str) -> str:
 def wrong_passwords(digest: str) -> str:
     """Count: how often somebody gave a wrong password for one address of late, whether or not anybody has it."""
     return f"nexus:wrong-passwords:{digest}"
+
+
+def wrong_keys(place: str) -> str:
+    """Count: how many wrong API keys came from one place in this minute."""
+    return f"nexus:wrong-keys:{place}"
+
+
+def tokens_issued(key_id: int) -> str:
+    """Count: how often tokens were made from one API key in this minute."""
+    return f"nexus:tokens-issued:{key_id}"
 
 
 def showcase_runs(address: str) -> str:

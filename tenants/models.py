@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -90,6 +91,9 @@ class Tenant(TenantMixin):
     )
     support_access_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("Operators may see prompts and answers until then.")
+    )
+    moving_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text=_("Frozen, on its way to another database.")
     )
 
     # Schemas come from template DDL (tenants.provisioning), never from replaying migrations on save.
@@ -188,6 +192,28 @@ class ApiKey(Limited):
     def is_alive(self) -> bool:
         """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class RefreshFamily(models.Model):
+    """What one login with a key has become: its refresh tokens, of which one is good at a time.
+
+    Of the tokens only SHA-256s are kept: of the part that all of the family share, and of the last one's own.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="+")
+    family_sha256 = models.BinaryField(max_length=32, editable=False)
+    step_sha256 = models.BinaryField(max_length=32, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    refreshed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True, help_text=_("Its tokens are refused since then."))
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "-created_at"], name="families_by_key")]
+
+    def __str__(self) -> str:
+        return f"tokens of {self.key}"
 
 
 class AuditEvent(models.Model):

@@ -1,4 +1,4 @@
-"""Celery's part: mails, among them those that invite people, and deletions that were cut off."""
+"""Celery's part: mails, among them those that invite people, deletions that were cut off, and tokens that are over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import OperationalError, close_old_connections
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from tenants import account_trail, deletion, invitations, letters, post
+from tenants import account_trail, deletion, invitations, letters, post, refreshing
 from tenants.models import Invitation, Tenant
 
 logger = logging.getLogger(__name__)
@@ -50,3 +50,10 @@ def finish_deletions() -> int:
         except (OperationalError, RedisError) as error:
             logger.error("what is left of tenant %s cannot be deleted now: %s", tenant.pk, error)
     return len(cut_off)
+
+
+@shared_task
+def purge_tokens() -> int:
+    """Families of tokens that are over; how many there were."""
+    close_old_connections()
+    return refreshing.purge()

@@ -2,6 +2,7 @@ from django.urls import include, path
 
 from tenants import api, views
 from tenants.management_keys import KeysView, KeyView, RotateKeyView
+from tenants.management_tokens import RefreshView, RevokeView, TokenView
 from tenants.management_users import UsersView, UserView
 from tenants.pages import impersonation, keys
 
@@ -18,6 +19,9 @@ urlpatterns = [
     path("t/<slug:slug>/keys/<str:public_id>/revoke", keys.revoke, name="key-revoke"),
     path("api/register", api.RegisterView.as_view()),
     path("v1/register", api.RegisterView.as_view()),
+    path("auth/token", TokenView.as_view()),
+    path("auth/refresh", RefreshView.as_view()),
+    path("auth/revoke", RevokeView.as_view()),
     path("v1/admin/api-keys", KeysView.as_view()),
     path("v1/admin/api-keys/<str:id>", KeyView.as_view()),
     path("v1/admin/api-keys/<str:id>/rotate", RotateKeyView.as_view()),

@@ -29,6 +29,7 @@ class Visit:
 
     __slots__ = (
         "bytes_sent",
+        "client",
         "client_left",
         "coalesced",
         "completion_tokens",
@@ -62,6 +63,8 @@ class Visit:
         self.started = time.perf_counter()
         self.request_id = request_id
         self.method = method
+        # Address and port of who connected, as ASGI has it: a proxy's, where there is one.
+        self.client: tuple[str, int] | None = None
         # A path's template, one of a known set.
         self.route = route
         self.dialect = ""
