@@ -22,7 +22,7 @@ from rest_framework import serializers
 from analytics.events import BYPASS, REFRESH
 from gateway import admission, complexity, routing, runtime
 from gateway.api import pace
-from gateway.cache import policy
+from gateway.cache import policy, privacy
 from gateway.cache.embedding.base import EmbeddingError
 from gateway.cache.semantic import Neighbour
 from gateway.errors import GatewayError
@@ -124,7 +124,7 @@ async def _cache(gateway: runtime.Gateway, call: Call) -> dict[str, Any]:
             semantic = str(error)
         except (psycopg.Error, PoolTimeout):
             semantic = NO_DATABASE
-    cacheability = policy.classify(question or "", rules.own)
+    cacheability = privacy.classify(question or "", rules)
     return {
         "exact": {"possible": not exact, "reason": exact or None},
         "semantic": {
@@ -148,7 +148,7 @@ def _semantic_refusal(question: str | None, rules: CacheRules) -> str:
         return SWITCHED_OFF
     if question is None:
         return NOT_A_QUESTION
-    cacheability = policy.classify(question, rules.own)
+    cacheability = privacy.classify(question, rules)
     return "" if cacheability.semantic else cacheability.reason
 
 

@@ -252,6 +252,15 @@ class CacheSettings(models.Model):
         max_digits=10, decimal_places=2, default=Decimal("1.00"), help_text="A calendar month."
     )
     review = models.BooleanField(default=False, help_text="Samples are put aside for people, too.")
+    # gateway.redaction: names of rules, and the tenant's own words.
+    redact = models.JSONField(default=list, db_default=[], blank=True, help_text="Taken out of what is kept.")
+    redact_words = models.JSONField(default=list, db_default=[], blank=True)
+    skip_redacted = models.BooleanField(
+        default=False, db_default=False, help_text="Answers to what holds any of it are not kept."
+    )
+    mask_answers = models.BooleanField(
+        default=False, db_default=False, help_text="Answers that hold any of it are kept with placeholders."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_row_of_cache_settings")]

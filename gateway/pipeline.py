@@ -18,7 +18,7 @@ from django.conf import settings
 
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
 from gateway import admission, answers, relay, settlement
-from gateway.cache import policy
+from gateway.cache import policy, privacy
 from gateway.cache.semantic import Probe
 from gateway.errors import ClientLeft, GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
 from gateway.idempotency import Replay
@@ -141,6 +141,7 @@ async def land(
     elif outcome.body is not None:
         kind = policy.classify(call.request.question or "", call.rules.own)
         outcome.ttl_s = min(call.rules.ttl_s, kind.ttl_s)
+        outcome.body = privacy.kept_body(call, outcome.body)
     event = settlement.event_of(call, outcome, gateway.prices)
     settlement.tell(call.visit, event)
     if error is not None and call.idempotency_key is not None:

@@ -14,6 +14,7 @@ from billing.accounts import Account
 from billing.quota import NO_WINDOW, Held, Window
 from gateway.cache import fingerprint
 from gateway.cache.policy import OwnRule
+from gateway.redaction import Redaction
 from tenants.principal import Principal
 
 from tenants.visits import Visit
@@ -94,6 +95,8 @@ class CacheRules:
     tags: tuple[str, ...] = ()
     own: tuple[OwnRule, ...] = ()
     sampling: Sampling | None = None
+    # What is taken out of texts before they are kept; None: nothing.
+    redaction: Redaction | None = None
     # What an answer from the provider is called: MISS, BYPASS or REFRESH.
     fresh_outcome: str = "MISS"
 

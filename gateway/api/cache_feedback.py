@@ -25,7 +25,7 @@ from analytics.events import HIT_EXACT, HITS
 from gateway.api import pace
 from gateway.api.base import checked
 from gateway.api.cache_hits import Asked, asked_of, away, gone
-from gateway.cache import entries
+from gateway.cache import entries, privacy
 from gateway.cache.sampling import KEPT_CHARACTERS
 from gateway.dialects import openai_chat
 from gateway.dialects.simple_chat import text_of
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 # Whoever an app lets tell, could take away what is right.
 PER_MINUTE = 60
+NOTE_CHARACTERS = 400
 GIVEN = gettext_lazy("Feedback can be given %(times)s times a minute. Try again in %(seconds)s s.")
 TUNE = "gateway.tasks.tune_cache"
 
@@ -64,7 +65,7 @@ class FeedbackBody(Body):
         " against a similarity."
     )  # fmt: skip
     question = serializers.CharField(max_length=KEPT_CHARACTERS, required=False, help_text="What was asked.")
-    note = serializers.CharField(max_length=400, required=False, allow_blank=True)
+    note = serializers.CharField(max_length=NOTE_CHARACTERS, required=False, allow_blank=True)
 
 
 class FeedbackSerializer(serializers.Serializer[Any]):
@@ -121,17 +122,20 @@ async def _take(asked: Asked, entry: dict[str, Any], body: dict[str, Any]) -> tu
     if record is not None and record["entry_id"] not in (None, asked.entry_id):
         raise InvalidRequest("This request was answered by another cache entry.", param="request_id")
     # A fresh answer, or one to the same request, says nothing of similar questions.
+    rules = (await asked.gateway.setups.of(asked.principal)).rules
     compared = record is not None and record["entry_id"] is not None and record["outcome"] != HIT_EXACT
     values = {
         "id": _verdict_id(asked, body),
         "kind": "shadow" if record and compared and record["outcome"] not in HITS else "hit",
         "similarity": record["similarity"] if record and compared else None,
         "entry_id": asked.entry_id,
-        "question": body.get("question", ""),
-        "prompt": entry["prompt"][:KEPT_CHARACTERS],
-        "cached_answer": text_of(orjson.loads(entry["answer"]))[:KEPT_CHARACTERS].replace("\0", ""),
+        "question": privacy.kept_text(body.get("question", ""), rules)[:KEPT_CHARACTERS],
+        "prompt": privacy.kept_text(entry["prompt"], rules)[:KEPT_CHARACTERS],
+        "cached_answer": privacy.kept_text(text_of(orjson.loads(entry["answer"])), rules)[:KEPT_CHARACTERS].replace(
+            "\0", ""
+        ),
         "right": body["right"],
-        "note": body.get("note", ""),
+        "note": privacy.kept_text(body.get("note", ""), rules)[:NOTE_CHARACTERS],
     }
     evicts = not body["right"] and not entry["pinned"]
     try:

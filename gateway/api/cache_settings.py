@@ -12,6 +12,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from gateway import redaction
 from gateway.cache import judging
 from gateway.cache.policy import CLASSES, OWN_WORD
 from gateway.cache.rules import LONGEST_S
@@ -55,6 +56,20 @@ class RuleBody(Body):
                     % {"word": word}
                 )
         return " ".join((*first, last))
+
+
+class WordField(serializers.CharField):
+    """A word or a few, found literally and in any case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        words = " ".join(super().to_internal_value(data).split())
+        if not words or not words.isprintable():
+            raise serializers.ValidationError(gettext("Only printable characters, and at least one."))
+        if words.lower() in {*redaction.RULES, redaction.WORD}:
+            raise serializers.ValidationError(
+                gettext("“%(word)s” is what stands in place of what was taken out.") % {"word": words}
+            )
+        return words
 
 
 class Usd(Number):
@@ -105,6 +120,29 @@ class CacheSettingsBody(Body):
     review = serializers.BooleanField(
         required=False, help_text="Samples are put aside for people to judge, on the page “Review”."
     )
+    redact = serializers.ListField(
+        child=serializers.ChoiceField(list(redaction.RULES)),
+        required=False,
+        max_length=len(redaction.RULES),
+        help_text="What is taken out of texts before they are kept.",
+    )
+    redact_words = serializers.ListField(
+        child=WordField(max_length=redaction.MAX_WORD_CHARACTERS),
+        required=False,
+        max_length=redaction.MAX_WORDS,
+        help_text="The workspace's own words, taken out as well.",
+    )
+    skip_redacted = serializers.BooleanField(
+        required=False, help_text="Answers to requests that hold any of it are not kept at all."
+    )
+    mask_answers = serializers.BooleanField(
+        required=False,
+        help_text="Answers that hold any of it are kept, and given again, with placeholders; else they are not kept.",
+    )
+
+    def validate_redact(self, value: list[str]) -> list[str]:
+        """Each once, in the rules' own order."""
+        return [name for name in redaction.RULES if name in value]
 
 
 def shown(row: CacheSettings) -> dict[str, Any]:

@@ -43,6 +43,8 @@ PLAIN = Cacheability(True, "", PLAIN_TTL_S)
 FRESH = Cacheability(False, gettext_noop("its answer changes by the hour"), FRESH_TTL_S)
 PERSONAL = Cacheability(False, gettext_noop("it asks about one person's own data"), PERSONAL_TTL_S)
 ACTION = Cacheability(False, gettext_noop("it asks to do something"), PERSONAL_TTL_S)
+# Of workspaces that redact (gateway.cache.privacy).
+PRIVATE = Cacheability(False, gettext_noop("it holds personal data or a secret"), PLAIN_TTL_S)
 FOLLOW_UP = Cacheability(False, gettext_noop("it lives from what was said before"), PLAIN_TTL_S)
 
 # What a tenant's own rules can say of a question.
@@ -54,7 +56,7 @@ CLASSES = {
     "never": Cacheability(False, gettext_noop("the workspace's rules say so"), 0),
 }
 # Why a question is answered by the exact tier alone.
-REASONS = (*(kind.reason for kind in CLASSES.values() if kind.reason), FOLLOW_UP.reason)
+REASONS = (*(kind.reason for kind in CLASSES.values() if kind.reason), FOLLOW_UP.reason, PRIVATE.reason)
 
 _NOW = (
     r"(?:today|tonight|tomorrow|now|right now|currently|at the moment|this (?:morning|afternoon|evening|week|weekend))"

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from analytics.events import BYPASS, MISS, REFRESH
 from gateway.cache.policy import OwnRule
 from gateway.errors import InvalidRequest
+from gateway.redaction import Redaction
 from gateway.types import CacheRules, Sampling
 
 _NAMES = (
@@ -65,7 +66,15 @@ def rules_of(row: Mapping[str, Any], route: Mapping[str, Any] | None = None) -> 
         per_end_user=row.get("per_end_user", False),
         own=tuple(_own(rule) for rule in row.get("rules", ())),
         sampling=sampling_after(row.get("judged_hits") or 0) if shadow or _is_judged(row) else None,
+        redaction=_redaction(row),
     )
+
+
+def _redaction(row: Mapping[str, Any]) -> Redaction | None:
+    names, words = row.get("redact") or (), row.get("redact_words") or ()
+    if not names and not words:
+        return None
+    return Redaction(tuple(names), tuple(words), row.get("skip_redacted", False), row.get("mask_answers", False))
 
 
 def _is_judged(row: Mapping[str, Any]) -> bool:

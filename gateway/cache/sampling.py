@@ -16,9 +16,10 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from gateway.cache import privacy
 from gateway.cache.semantic import Found
 from gateway.dialects.simple_chat import text_of
-from gateway.types import Call
+from gateway.types import CacheRules, Call
 from tenants.db import table
 
 logger = logging.getLogger(__name__)
@@ -67,10 +68,10 @@ class Sampler:
             "weight": 1 / share,
             "entry_id": found.meta.entry_id,
             "end_user": call.end_user,
-            "question": _kept(call.request.question or ""),
-            "prompt": _kept(found.prompt),
-            "cached_answer": _said(found.body),
-            "fresh_answer": "" if fresh is None else _said(fresh),
+            "question": _kept(call.request.question or "", call.rules),
+            "prompt": _kept(found.prompt, call.rules),
+            "cached_answer": _said(found.body, call.rules),
+            "fresh_answer": "" if fresh is None else _said(fresh, call.rules),
             "most": WAITING_AT_MOST,
         }
         query = sql.SQL(_PUT).format(verdicts=table(call.principal.schema, "gateway_verdict"))
@@ -81,9 +82,10 @@ class Sampler:
             logger.info("no sample kept of %s: %s", call.request_id, error)
 
 
-def _kept(text: str) -> str:
-    return text[:KEPT_CHARACTERS].replace("\0", "")
+def _kept(text: str, rules: CacheRules) -> str:
+    # Cut afterwards: half an address is none that a rule knows.
+    return privacy.kept_text(text, rules)[:KEPT_CHARACTERS].replace("\0", "")
 
 
-def _said(body: bytes) -> str:
-    return _kept(text_of(orjson.loads(body)))
+def _said(body: bytes, rules: CacheRules) -> str:
+    return _kept(text_of(orjson.loads(body)), rules)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from gateway.cache import entries, policy, verify
+from gateway.cache import entries, privacy, verify
 from gateway.cache.embedding.base import Embedder, EmbeddingError, TextRefused
 from gateway.cache.entries import Embedded, Entry
 from gateway.cache.learning import NEAR_MISS
@@ -80,7 +80,7 @@ class SemanticCache:
         question = call.request.question
         if call.scope is None or question is None or not call.rules.read_semantic:
             return None
-        cacheability = policy.classify(question, call.rules.own)
+        cacheability = privacy.classify(question, call.rules)
         if not cacheability.semantic:
             probe.reason = cacheability.reason
             return None
@@ -213,7 +213,7 @@ class SemanticCache:
 def entry_of(call: Call, body: bytes, meta: Meta, ttl_s: int) -> Entry:
     """What is kept of this answer to this call."""
     question = call.request.question
-    semantic = call.scope is not None and question is not None and policy.classify(question, call.rules.own).semantic
+    semantic = call.scope is not None and question is not None and privacy.classify(question, call.rules).semantic
     return Entry(
         scope=call.scope if semantic and call.scope else "",
         fingerprint=call.fingerprint,
@@ -222,7 +222,7 @@ def entry_of(call: Call, body: bytes, meta: Meta, ttl_s: int) -> Entry:
         end_user=call.end_user,
         model=call.request.model,
         # Postgres keeps no zero byte in a text.
-        prompt=(question or "").replace("\0", ""),
+        prompt=privacy.kept_text((question or "").replace("\0", ""), call.rules),
         answer=body,
         meta=meta,
         ttl_s=ttl_s,

@@ -38,7 +38,18 @@ _FLAGS = {
     "answers": ("exact", "semantic", "shadow", "per_end_user"),
     "words": (),
     "budget": ("learn", "review"),
+    "privacy": ("skip_redacted", "mask_answers"),
 }
+# What each rule of gateway.redaction knows.
+REDACTED = [
+    ("email", gettext_lazy("Email addresses")),
+    ("phone", gettext_lazy("Phone numbers")),
+    ("card", gettext_lazy("Payment cards, by their check digit")),
+    ("iban", gettext_lazy("IBANs, by their check sum")),
+    ("ip", gettext_lazy("IP addresses")),
+    ("ssn", gettext_lazy("US social security numbers")),
+    ("secret", gettext_lazy("API keys, tokens, passwords")),
+]
 
 
 class Wrong(NamedTuple):
@@ -71,7 +82,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponseBase:
         path, message = first_error(error.detail)
         field, _dot, rest = path.removeprefix(".").partition("[")
         at = rest.partition("]")[0]
-        rule = _sent_rules(request.POST)[int(at)][0] if at.isdecimal() else None
+        rule = _sent_rules(request.POST)[int(at)][0] if part == "words" and at.isdecimal() else None
         return _page(request, Wrong(part, request.POST, field, message, rule))
     except APIException as error:
         tell(request, error)
@@ -117,6 +128,8 @@ def _page(request: HttpRequest, refused: Wrong | None = None) -> HttpResponseBas
         "spent": usd(judge["spent_usd"]),
         "waiting": count(judge["waiting"]),
         "rate": percent(standing["wrong_rate"]["estimate"]),
+        "redacted": REDACTED,
+        "redact_words": "\n".join(row.redact_words),
         "refused": refused,
     }
     if refused is not None:
@@ -172,7 +185,12 @@ def _budget(given: QueryDict) -> dict[str, Any]:
     }
 
 
-_READ = {"answers": _answers, "words": _words, "budget": _budget}
+def _privacy(given: QueryDict) -> dict[str, Any]:
+    words = [line for line in given.get("redact_words", "").splitlines() if line.strip()]
+    return {**_flags(given, "privacy"), "redact": given.getlist("redact"), "redact_words": words}
+
+
+_READ = {"answers": _answers, "words": _words, "budget": _budget, "privacy": _privacy}
 
 
 def _as_sent(refused: Wrong) -> dict[str, Any]:
@@ -190,6 +208,9 @@ def _as_sent(refused: Wrong) -> dict[str, Any]:
     elif refused.part == "budget":
         row.judge_model = given.get("judge_model", "")
         shown |= {"budget": given.get("wrong_budget", ""), "judge_budget": given.get("judge_budget_usd", "")}
+    elif refused.part == "privacy":
+        row.redact = given.getlist("redact")
+        shown["redact_words"] = given.get("redact_words", "")
     else:
         words, *others = (given.getlist(name)[: MAX_RULES + BLANK_RULES] for name in ("words", "kind", "rule_ttl_s"))
         shown["rules"] = [

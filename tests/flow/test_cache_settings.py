@@ -25,6 +25,10 @@ DEFAULTS = {
     "judge_model": "",
     "judge_budget_usd": 1.0,
     "review": False,
+    "redact": [],
+    "redact_words": [],
+    "skip_redacted": False,
+    "mask_answers": False,
 }
 
 
@@ -82,6 +86,12 @@ def test_settings_are_the_defaults_until_they_are_changed_one_by_one(admin: Work
         ({"judge_model": "a\nb"}, "judge_model"),
         ({"judge_model": "x" * 121}, "judge_model"),
         ({"judge_model": "gpt-4o-mini"}, "judge_model"),
+        ({"redact": ["emails"]}, "redact[0]"),
+        ({"redact": "email"}, "redact"),
+        ({"redact_words": [" "]}, "redact_words[0]"),
+        ({"redact_words": ["Email"]}, "redact_words[0]"),
+        ({"redact_words": ["x" * 61]}, "redact_words[0]"),
+        ({"redact_words": ["a"] * 101}, "redact_words"),
         ({"exact": "perhaps"}, "exact"),
         ({"exact": []}, "exact"),
         ({"tresholt": 0.9}, "tresholt"),
