@@ -143,12 +143,12 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
     """Passes a provider's answer on to its end, and notes in `outcome` what it was. Raises ProviderError."""
     started = time.perf_counter()
     provider = upstream.candidate.provider
-    outcome.meta = _meta(upstream, call, Usage())
     outcome.paid_by_platform, outcome.lost = provider.on_platform, upstream.lost
     if upstream.chunks is None:
         assert upstream.whole is not None
         flight.body, parsed = upstream.whole
     else:
+        outcome.meta = _meta(upstream, call, Usage())
         outcome.first_token_ms = call.elapsed_ms
         flight.found(outcome)
         assembler = openai_chat.Assembler()

@@ -46,6 +46,8 @@ class Outcome:
     paid_by_platform: bool = False
     tier: str = ""
     lost: tuple[Candidate, ...] = ()
+    # What `meta` costs and saves, once it was asked: record and headers say the same.
+    priced: tuple[Meta, Decimal | None, Decimal | None] | None = None
 
     def stand_in(self, found: Found) -> None:
         """`found` answers for the provider, and costs nothing."""
@@ -97,12 +99,23 @@ def cost_of(book: pricing.PriceBook, meta: Meta, at: dt.datetime, tier: str = ""
 
 def cost_and_saving(call: Call, outcome: Outcome, book: pricing.PriceBook) -> tuple[Decimal | None, Decimal | None]:
     """USD; None without a known price. What is saved is the usual tier's price."""
-    if outcome.meta is None:
+    meta, priced = outcome.meta, outcome.priced
+    if meta is None:
         return Decimal(0), Decimal(0)
+    if priced is None or priced[0] is not meta:
+        priced = outcome.priced = (meta, *_cost_and_saving(call, outcome, meta, book))
+    return priced[1], priced[2]
+
+
+def _cost_and_saving(
+    call: Call, outcome: Outcome, meta: Meta, book: pricing.PriceBook
+) -> tuple[Decimal | None, Decimal | None]:
     if outcome.is_free:
-        return Decimal(0), cost_of(book, outcome.meta, call.when)
-    cost = cost_of(book, outcome.meta, call.when, outcome.tier)
-    return None if cost is None else cost + hedged(call, outcome, book).usd, Decimal(0)
+        return Decimal(0), cost_of(book, meta, call.when)
+    cost = cost_of(book, meta, call.when, outcome.tier)
+    if cost is not None and outcome.lost:
+        cost += hedged(call, outcome, book).usd
+    return cost, Decimal(0)
 
 
 class Hedged(NamedTuple):
@@ -180,7 +193,7 @@ def tell(visit: Visit, event: UsageEvent) -> None:
 
 def _fit(code: str) -> str:
     """A provider's own may be any text; with one that its column cannot hold, the event would never be booked."""
-    return "".join(filter(str.isprintable, code[:ERROR_CHARACTERS]))
+    return "".join(filter(str.isprintable, code[:ERROR_CHARACTERS])) if code else ""
 
 
 def _details(call: Call, outcome: Outcome, book: pricing.PriceBook) -> dict[str, int] | None:
