@@ -17,8 +17,7 @@ from django.conf import settings
 from gateway import admission, pipeline, runtime
 from gateway.dialects import socket_chat
 from gateway.errors import GatewayError, InvalidRequest, PayloadTooLarge, TooManyRequests
-from tenants import visits
-from tenants import tokens
+from tenants import tokens, visits
 from tenants.visits import Visit
 
 logger = logging.getLogger(__name__)

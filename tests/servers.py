@@ -38,15 +38,17 @@ def test_database_url() -> str:
 
 
 @contextlib.contextmanager
-def running(app: str, *, ready: str, **environment: str) -> Iterator[Server]:
-    """A uvicorn process, from when `ready` answers 200 until the end of the body."""
+def running(app: str, *, ready: str, log: Path | None = None, **environment: str) -> Iterator[Server]:
+    """A uvicorn process, from when `ready` answers 200 until the end of the body. What it prints goes into `log`."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
     command += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"]
     url = f"http://127.0.0.1:{port}"
     # So that links, and those who come back from elsewhere, lead there.
     environment = {**os.environ, "NEXUS_PUBLIC_URL": url, **environment}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    with contextlib.ExitStack() as stack:
+        output = None if log is None else stack.enter_context(log.open("ab"))
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
         _wait(f"{url}{ready}", process)
         yield Server(url, process)
@@ -70,7 +72,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def gateway(**environment: str) -> contextlib.AbstractContextManager[Server]:
+def gateway(log: Path | None = None, **environment: str) -> contextlib.AbstractContextManager[Server]:
     """The gateway on the test database. Its simulated provider answers at once."""
     defaults = {
         "DATABASE_URL": test_database_url(),
@@ -81,5 +83,6 @@ def gateway(**environment: str) -> contextlib.AbstractContextManager[Server]:
         "NEXUS_FIRST_BYTE_TIMEOUT_S": "1",
         "NEXUS_REDIS_TIMEOUT_MS": "2000",
         "NEXUS_EMBEDDING_DEADLINE_MS": "5000",
+        "NEXUS_ACCESS_LOG": "off" if log is None else "all",
     }
-    return running("nexus.asgi:application", ready="/readyz", **{**defaults, **environment})
+    return running("nexus.asgi:application", ready="/readyz", log=log, **{**defaults, **environment})
