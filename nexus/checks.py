@@ -45,6 +45,7 @@ def checks(arguments: list[str]) -> list[Check]:
         Check("mypy", [sys.executable, "-m", "mypy", "."]),
         Check("import contracts", [str(scripts / "lint-imports")]),
         Check("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
+        Check("migrations since the release", [sys.executable, "-m", "nexus.migration_rules"]),
         pytest,
     ]
 

@@ -54,7 +54,7 @@ class Processes:
                 process.terminate()
             status = await process.wait()
             self._running.discard(process)
-            mark_process_dead(process.pid)
+            mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
             if self._leaving.is_set():
                 return abs(status)
             logger.error("a gateway process ended with status %d; another takes its place", status)
