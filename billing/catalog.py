@@ -66,6 +66,16 @@ def _base(price: Any) -> Decimal:
     return Decimal(0) if price is None else _steps(price)[0][1]
 
 
+def model_id(catalog: str, model: str) -> str | None:
+    """The catalog's own name for it, one for all its versions and spellings; None when it does not know the model."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        return str(get_snapshot().find_provider_model(model, None, catalog, None)[1].id)
+    except LookupError:
+        return None
+
+
 def names() -> list[str]:
     """Of all catalogs of prices."""
     from genai_prices.data_snapshot import get_snapshot

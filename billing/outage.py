@@ -150,13 +150,17 @@ class Settler:
         self._spool = spool
         self._recent: deque[tuple[float, Settlement | Appended]] = deque(maxlen=MAX_RECENT)
         self._doubtful: deque[Settlement | Appended] = deque()
+        # For who watches: calls that hold something and are not settled yet, and settlements that went to the spool.
+        self.holds = self.spooled = 0
 
     async def settle(self, settlement: Settlement) -> None:
         """Never raises for Redis' sake."""
+        self.holds -= settlement.of_hold
         try:
             await self._quota.settle(settlement)
         except RedisAway as error:
             logger.warning("settlement waits in the spool: %s", error)
+            self.spooled += 1
             self._spool.add(settlement.without_answer())
         else:
             self._remember(settlement.without_answer())

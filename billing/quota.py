@@ -120,12 +120,13 @@ Verdict = Hit | Hold | RateLimited | Busy | Spent | Unpriced
 
 class Settlement(NamedTuple):
     """All that one settle call needs; plain values, so that it can wait in a file while Redis is away. `at`: since when
-    Redis may have been told.
+    Redis may have been told. `of_hold`: whether the call was given a hold by Redis.
     """
 
     keys: list[str]
     args: list[bytes]
     at: float
+    of_hold: bool = False
 
     def without_answer(self) -> Settlement:
         """To be kept for a while."""
@@ -241,14 +242,14 @@ def settlement(
         call["u"] = True
     now, kept = time.time(), answer or replay
     if kept is None:
-        return Settlement(keys, [account.facts, orjson.dumps(call), event], now)
+        return Settlement(keys, [account.facts, orjson.dumps(call), event], now, held is not None)
     if answer is not None:
         keys.append(answer.key)
         call["l"] = answer.ttl_s
     if replay is not None:
         keys.append(replay.key)
         call |= {"i": replay.ttl_s, "o": replay.outcome}
-    return Settlement(keys, [account.facts, orjson.dumps(call), event, kept.meta, kept.body], now)
+    return Settlement(keys, [account.facts, orjson.dumps(call), event, kept.meta, kept.body], now, held is not None)
 
 
 class Quota:

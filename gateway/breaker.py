@@ -16,6 +16,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from gateway import labels
 from gateway.types import Candidate, ProviderConfig
 from tenants import keyspace
 from tenants.cluster import AnyLane
@@ -38,6 +39,8 @@ class _State:
     """`open_until` on the monotonic clock; 0 is closed."""
 
     open_until: float = 0.0
+    # The provider's kind, where a call of this process has told it.
+    kind: str = ""
     # Calls that succeeded since a failure was last reported.
     successes: int = 0
     probing_until: float = 0.0
@@ -62,6 +65,7 @@ class Breakers:
         state = self._states.get(key)
         if state is None or not state.open_until:
             return True
+        state.kind = candidate.provider.kind
         now = time.monotonic()
         if now < max(state.open_until, state.probing_until):
             return False
@@ -100,6 +104,15 @@ class Breakers:
         now = time.monotonic()
         return {key: max(0.0, state.open_until - now) for key, state in self._states.items() if state.open_until}
 
+    def standing(self) -> list[tuple[str, str]]:
+        """Of each that is not closed: the provider's kind, and whether it is open or half_open. From any thread."""
+        now = time.monotonic()
+        states = [state for state in list(self._states.values()) if state.open_until]
+        return [
+            (labels.provider(state.kind), "open" if now < max(state.open_until, state.probing_until) else "half_open")
+            for state in states
+        ]
+
     def succeeded(self, candidate: Candidate) -> None:
         key = _key(candidate)
         state = self._states.get(key)
@@ -117,6 +130,7 @@ class Breakers:
         """Counts a failure that says something about the provider's health."""
         key = _key(candidate)
         state = self._states.setdefault(key, _State())
+        state.kind = candidate.provider.kind
         now = time.monotonic()
         successes, state.successes = state.successes, 0
         state.probing_until = 0.0

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import orjson
 from django.conf import settings
 
+from gateway import observing
 from gateway.breaker import Breakers
-from gateway.errors import ProviderError, ProviderFailed, Unavailable, Untranslatable
+from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, Unavailable, Untranslatable
 from gateway.providers.base import Provider
 from gateway.providers.openai import limit_field
 from gateway.slots import Slots
@@ -112,9 +113,13 @@ class Dispatcher:
                 full.append(candidate)
                 continue
             try:
-                return await self._attempts(candidate, call, ask, others=others)
+                upstream = await self._attempts(candidate, call, ask, others=others)
             except (ProviderFailed, Untranslatable) as error:
                 failure = _worse(failure, error)
+            else:
+                if at:
+                    observing.failed_over(candidate)
+                return upstream
         for candidate in full[:1]:
             await self._enter(candidate, call, wait=True)
             return await self._attempts(candidate, call, ask, others=False)
@@ -137,6 +142,8 @@ class Dispatcher:
         failure: Exception | None = None
 
         async def noted(candidate: Candidate) -> Upstream:
+            if under_way:
+                observing.hedged(candidate)
             under_way.append(candidate)
             try:
                 return await ask(candidate)
@@ -172,12 +179,17 @@ class Dispatcher:
         handed_over = False
         try:
             for attempt in range(1, ATTEMPTS + 1):
+                observing.asked(candidate, attempt)
                 try:
                     upstream = await ask(candidate)
                     self._answered(candidate, upstream.waited_ms)
                     handed_over = upstream.chunks is not None
                     return upstream
+                except ProviderRefused as error:
+                    observing.provider_failed(candidate, error)
+                    raise
                 except ProviderFailed as error:
+                    observing.provider_failed(candidate, error)
                     if error.retryable:
                         await self.breakers.failed(candidate)
                     wait_s = _backoff_s(attempt, error)
@@ -219,7 +231,8 @@ class Dispatcher:
                 yield first
                 async for data in rest:
                     yield Chunk(data, loaded(data, candidate))
-        except ProviderFailed:
+        except ProviderFailed as error:
+            observing.provider_failed(candidate, error)
             await self.breakers.failed(candidate)
             raise
         finally:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from analytics.events import HIT_EXACT, UsageEvent
-from gateway import admission, answers, settlement
+from gateway import admission, answers, observing, settlement
 from gateway.dialects import openai_embeddings
 from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
@@ -98,6 +98,7 @@ async def _settled(gateway: Gateway, call: Call, result: asyncio.Future[Embedded
         outcome, event = _booked(gateway, call, embedded, error)
         settlement.tell(call.visit, event)
         await gateway.settler.settle(settlement.settlement_of(call, outcome, event, None))
+        observing.settled(call, outcome, event)
     finally:
         if result.cancelled():
             pass

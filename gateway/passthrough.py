@@ -20,7 +20,7 @@ import orjson
 from django.conf import settings
 
 from billing import pricing
-from gateway import admission, answers, passed_cost, settlement
+from gateway import admission, answers, observing, passed_cost, settlement
 from gateway.blocks import Blocks
 from gateway.dialects import openai_chat
 from gateway.errors import (
@@ -30,6 +30,7 @@ from gateway.errors import (
     InvalidRequest,
     NotFound,
     PayloadTooLarge,
+    ProviderError,
     ProviderFailed,
     ProviderTimedOut,
 )
@@ -249,6 +250,9 @@ class _Passing:
             event = dataclasses.replace(event, model=model, cost_usd=self._cost(outcome, event.cost_usd))
         settlement.tell(self.call.visit, event)
         await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
+        observing.settled(self.call, outcome, event)
+        if isinstance(error, ProviderError):
+            observing.provider_failed(self.call.plan.candidates[0], error)
         if not self.begun.done():
             self.begun.set_exception(error or GatewayError("The provider's answer did not begin."))
         else:

@@ -17,7 +17,7 @@ import logging
 from django.conf import settings
 
 from analytics.events import HIT_EXACT, HIT_SEMANTIC
-from gateway import admission, answers, relay, settlement
+from gateway import admission, answers, observing, relay, settlement
 from gateway.cache import policy, privacy
 from gateway.cache.semantic import Probe
 from gateway.errors import ClientLeft, GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
@@ -112,6 +112,7 @@ async def ask(gateway: Gateway, call: Call, flight: Flight, probe: Probe, outcom
         flight.on_abandoned = functools.partial(abandon, call, deadline)
         if flight.abandoned:
             flight.on_abandoned()
+        before_ms = call.elapsed_ms
         try:
             upstream = await gateway.dispatcher.first_success(call)
         except (ProviderFailed, Unavailable):
@@ -121,6 +122,7 @@ async def ask(gateway: Gateway, call: Call, flight: Flight, probe: Probe, outcom
             outcome.stand_in(found)
             relay.replay(found.body, call, flight, outcome)
             return
+        outcome.waited_ms = call.elapsed_ms - before_ms
         await relay.drain(upstream, call, flight, outcome)
 
 
@@ -147,6 +149,7 @@ async def land(
     if error is not None and call.idempotency_key is not None:
         await gateway.claims.release(call)
     await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))
+    observing.settled(call, outcome, event)
     if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
         gateway.semantic.store(call, probe, outcome.body, outcome.meta, outcome.ttl_s)
     if call.rules.sampling is not None and error is None:

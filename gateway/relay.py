@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from gateway import metering
+from gateway import metering, observing
 from gateway.dialects import openai_chat
 from gateway.dialects.chat_fields import size_of
 from gateway.dispatch import Chunk, Upstream
@@ -150,6 +150,7 @@ async def drain(upstream: Upstream, call: Call, flight: Flight, outcome: Outcome
     else:
         outcome.meta = _meta(upstream, call, Usage())
         outcome.first_token_ms = call.elapsed_ms
+        observing.first_token(upstream.candidate, upstream.waited_ms)
         flight.found(outcome)
         assembler = openai_chat.Assembler()
         try:
@@ -246,6 +247,11 @@ class Flights:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._by_key: dict[Any, Flight] = {}
+
+    @property
+    def under_way(self) -> int:
+        """Those that others may join."""
+        return len(self._by_key)
 
     def join(self, call: Call) -> Flight | None:
         """The flight of an identical request, unless this call wants an answer of its own."""

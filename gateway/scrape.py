@@ -1,21 +1,26 @@
 """`GET /metrics` for Prometheus, at the edge: `Host` may be anything, as a scraper asks each process by its address.
 
 Shown to whoever has NEXUS_METRICS_TOKEN, and to this machine when no proxy stands between. Others learn nothing.
+Who asks for OpenMetrics is told of exemplars, too: a request of each bucket, by its id and its trace's.
 """
 
 from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from django.conf import settings
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
-from analytics.gauges import BookGauges
+from analytics.backlog import Backlog
+from analytics.kept import Kept
+from gateway import exposition
 from gateway.types import Reply
 
 PATH = "/metrics"
@@ -30,7 +35,8 @@ def answer(scope: MutableMapping[str, Any]) -> Reply:
         return Reply(404, _TEXT, b"Not found.\n")
     if scope["method"] not in {"GET", "HEAD"}:
         return Reply(405, [*_TEXT, (b"allow", b"GET, HEAD")], b"Only GET is answered here.\n")
-    return Reply(200, [(b"content-type", CONTENT_TYPE_LATEST.encode())], exposition())
+    body, media_type = written(headers.get(b"accept", b"").decode("latin-1"))
+    return Reply(200, [(b"content-type", media_type.encode())], body)
 
 
 def may_read(client: tuple[str, int] | None, headers: dict[bytes, bytes]) -> bool:
@@ -45,15 +51,26 @@ def may_read(client: tuple[str, int] | None, headers: dict[bytes, bytes]) -> boo
         return False
 
 
-# Not a process' own, so never added up.
-_BOOKS = CollectorRegistry()
-_BOOKS.register(BookGauges())
+# The installation's, not a process' own, so never added up.
+_INSTALLATION = Kept(Backlog())
 
 
-def exposition() -> bytes:
-    """Of all web processes of this copy, where there are several (nexus.stack); else of this one. And of the books."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest(REGISTRY) + generate_latest(_BOOKS)
+class _Library(Collector):
+    """What is counted by the library: of this process, with its memory and CPU; or of several."""
+
+    def collect(self) -> Iterable[Metric]:
+        if exposition.folder() is None:
+            yield from REGISTRY.collect()
+            return
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        yield from registry.collect()
+
+
+def written(accept: str = "") -> tuple[bytes, str]:
+    """Of all web processes of this copy, where there are several; else of this one. And its media type."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return generate_latest(registry) + generate_latest(_BOOKS)
+    for part in (_Library(), exposition.Counted(), _INSTALLATION):
+        registry.register(part)
+    write, media_type = choose_encoder(accept)
+    return write(registry), media_type

@@ -46,6 +46,8 @@ class Outcome:
     paid_by_platform: bool = False
     tier: str = ""
     lost: tuple[Candidate, ...] = ()
+    # Until a provider began to answer, all attempts together.
+    waited_ms: float | None = None
     # What `meta` costs and saves, once it was asked: record and headers say the same.
     priced: tuple[Meta, Decimal | None, Decimal | None] | None = None
 

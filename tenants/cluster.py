@@ -98,7 +98,22 @@ class ClusterLane:
         self._looked_at = 0.0
         # Slots on their way between two nodes, and until when nobody tries to use several of their keys at once.
         self._moving: dict[int, float] = {}
+        # Breaks and silences of lanes to nodes that are gone.
+        self._past = (0, 0)
         self.on_break: Callable[[], None] = lambda: None
+
+    @property
+    def breaks(self) -> int:
+        return self._past[0] + sum(lane.breaks for lane in list(self._lanes.values()))
+
+    @property
+    def silences(self) -> int:
+        return self._past[1] + sum(lane.silences for lane in list(self._lanes.values()))
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether any node is."""
+        return any(lane.left_alone for lane in list(self._lanes.values()))
 
     async def call(self, *words: Word) -> Any:
         return await self._send(_slot(words[1]), Lane.call, words)
@@ -248,7 +263,9 @@ class ClusterLane:
         serving = set(owners)
         for node in [node for node, lane in self._lanes.items() if lane not in serving]:
             # It may still be answering somebody.
-            asyncio.get_running_loop().call_later(2 * self._timeout_s, self._lanes.pop(node).hang_up)
+            gone = self._lanes.pop(node)
+            self._past = self._past[0] + gone.breaks, self._past[1] + gone.silences
+            asyncio.get_running_loop().call_later(2 * self._timeout_s, gone.hang_up)
 
 
 AnyLane = Lane | ClusterLane

@@ -63,6 +63,8 @@ class Lane:
         self._connecting = asyncio.Lock()
         self._failures = 0
         self._closed_until = 0.0
+        # For who watches: connections that broke or could not be opened, and of these, those on which Redis was silent.
+        self.breaks = self.silences = 0
         # Called when a connection breaks: what Redis was told last may be lost.
         self.on_break: Callable[[], None] = lambda: None
 
@@ -73,6 +75,11 @@ class Lane:
     @property
     def connected(self) -> bool:
         return self._connection is not None and not self._connection.closed
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether it failed so often just now that nobody is asked for a moment."""
+        return not self.connected and time.monotonic() < self._closed_until
 
     async def call(self, *words: Word) -> Any:
         connection = self._connection
@@ -133,6 +140,7 @@ class Lane:
             try:
                 self._connection = await self._opened()
             except TimeoutError:
+                self.silences += 1
                 self._failed()
                 raise RedisTimeoutError("Redis does not accept connections in time") from None
             except OSError as error:
@@ -192,11 +200,14 @@ class Lane:
         if answered:
             self._failures = 0
         self._failed()
-        if not isinstance(error, RedisTimeoutError):
+        if isinstance(error, RedisTimeoutError):
+            self.silences += 1
+        else:
             self.on_break()
 
     def _failed(self) -> None:
         self._failures += 1
+        self.breaks += 1
         if self._failures >= FAILURES_TO_OPEN:
             self._closed_until = time.monotonic() + OPEN_S
 

@@ -20,7 +20,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
 from billing import pricing
-from gateway.cache import judge
+from gateway.cache import judge, verdict_counts
 from gateway.cache.judge import Judge, Opinion, Sample
 from gateway.errors import ModelNotFound, ProviderError, ProviderRefused
 from gateway.models import CacheSettings, Provider, Verdict
@@ -141,6 +141,8 @@ def _keep(sample: Verdict, opinion: Opinion) -> None:
     sample.right, sample.note, sample.cost_usd = opinion.right, opinion.why, opinion.cost_usd
     sample.source, sample.judged_at = Verdict.Source.MODEL, timezone.now()
     sample.save(update_fields=["right", "note", "cost_usd", "source", "judged_at"])
+    if opinion.right is not None:
+        verdict_counts.note(sample.kind, right=opinion.right, source="model")
 
 
 def _note_failure(sample: Verdict, error: ProviderError | TimeoutError, appointed: Judge) -> None:

@@ -20,7 +20,7 @@ from gateway.cache.learning import NEAR_MISS
 from gateway.cache.search import FIRST, Row, Search
 from gateway.cache.seldom import SeldomLog
 from gateway.cache.writer import Writer
-from gateway.metrics import SEMANTIC_SKIPPED
+from gateway.metrics import GUARD_REFUSALS, SEMANTIC_SKIPPED
 from gateway.types import Call, Meta
 
 if TYPE_CHECKING:
@@ -204,6 +204,8 @@ class SemanticCache:
     async def _refusal(self, question: str, prompt: str, similarity: float, *, serves: bool) -> str | None:
         refusal = verify.check(question, prompt, similarity)
         if refusal is not None:
+            if serves:
+                GUARD_REFUSALS.add((refusal.guard,))
             return refusal.reason
         if serves and self.second_reader is not None and question != prompt:
             return await self.second_reader.differs(question, prompt)

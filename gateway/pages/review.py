@@ -24,7 +24,7 @@ from rest_framework.exceptions import ValidationError
 
 from analytics.figures import count
 from gateway.api import cache_settings
-from gateway.cache import verify
+from gateway.cache import verdict_counts, verify
 from gateway.models import CacheEntry, Verdict
 from gateway.pages import difference, switches
 from tenants import audit
@@ -105,6 +105,7 @@ def judge(request: HttpRequest, slug: str, id: uuid.UUID) -> HttpResponseBase:
         sample.right, sample.judged_at, sample.reviewer_id = right, timezone.now(), user.pk
         sample.source = sample.source or Verdict.Source.PERSON
         sample.save(update_fields=["right", "judged_at", "reviewer_id", "source"])
+        verdict_counts.note(sample.kind, right=right, source="person")
         _record(request, "cache.judged", sample.pk, before["right"], right)
     request.session[_memory(tenant)] = {"id": sample.pk.hex, "right": right, "of": queue, "before": before}
     return _back(slug, queue, request.POST.get("after", ""))

@@ -74,7 +74,7 @@ def test_several_processes_are_shown_as_one(tmp_path: Path, monkeypatch: pytest.
     for count in (3, 4):
         # One after the other: who died still counts.
         subprocess.run([sys.executable, "-c", COUNT, str(count)], cwd=ROOT, env=dict(os.environ), check=True)
-    text = scrape.exposition().decode()
+    text = scrape.written()[0].decode()
     assert 'nexus_embedding_requests_total{embedder="grpc",result="ok"} 7.0' in text
     assert 'nexus_embedding_seconds_count{embedder="grpc"} 2.0' in text
 
