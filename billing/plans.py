@@ -19,6 +19,7 @@ _CALLER = f"""
 SELECT k.id AS key_id, k.public_id, k.secret_sha256, k.scopes, k.allowed_models, k.priority, k.expires_at,
        k.revoked_at IS NOT NULL AS revoked,
        t.id AS tenant_id, t.schema_name, t.slug, t.status,
+       t.moving_since IS NOT NULL AS moving,
        p.code AS plan, s.overrides, s.anchor_at, s.unpriced,
        s.daily_budget_usd AS own_daily_budget_usd, s.monthly_budget_usd AS own_monthly_budget_usd,
        s.budget_mode AS own_budget_mode,
@@ -45,7 +46,7 @@ def _principal(row: dict[str, Any]) -> Principal:
         tenant_id=row["tenant_id"],
         schema=row["schema_name"],
         slug=row["slug"],
-        active=row["status"] == "active",
+        active=row["status"] == "active" and not row["moving"],
         key_id=row["key_id"],
         public_id=row["public_id"],
         secret_sha256=bytes(row["secret_sha256"]),
@@ -58,6 +59,7 @@ def _principal(row: dict[str, Any]) -> Principal:
         priority=row["priority"],
         expires_at=row["expires_at"],
         revoked=row["revoked"],
+        moving=row["moving"],
         period_anchor=row["anchor_at"],
     )
 

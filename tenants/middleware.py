@@ -14,6 +14,7 @@ from django.views.defaults import page_not_found
 
 from tenants import impersonation, visits
 from tenants.db import schema_of
+from tenants.freezing import RETRY_AFTER_S
 from tenants.models import Membership, User
 
 PREFIX = "/t/"
@@ -34,7 +35,6 @@ class WorkspaceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        impersonation.end_if_over(request)
         try:
             return self._answer(request)
         finally:
@@ -42,6 +42,7 @@ class WorkspaceMiddleware:
                 visit.route = f"/{request.resolver_match.route.removeprefix('^')}"
 
     def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        impersonation.end_if_over(request)
         if not request.path_info.startswith(PREFIX):
             return self.get_response(request)
         if not request.user.is_authenticated:
@@ -51,9 +52,13 @@ class WorkspaceMiddleware:
         if membership is None:
             return not_found(request)
         cast(WorkspaceRequest, request).membership = membership
-        with schema_of(membership.tenant):
         if (visit := visits.of(request)) is not None:
             visit.tenant_id = membership.tenant_id
+        with schema_of(membership.tenant):
+            if membership.tenant.moving_since is not None and request.method not in impersonation.METHODS:
+                refusal = render(request, "tenants/moving.html", status=503)
+                refusal["Retry-After"] = str(RETRY_AFTER_S)
+                return refusal
             if impersonation.is_refused(request, membership):
                 return render(request, "tenants/look_only.html", status=403)
             return self.get_response(request)

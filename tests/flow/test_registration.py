@@ -125,7 +125,7 @@ def test_two_at_once_with_one_email_make_one_workspace() -> None:
 
 def test_nothing_is_left_of_a_registration_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     email = address()
-    monkeypatch.setattr(provisioning, "template_ddl", lambda: "CREATE TABLE broken (")
+    monkeypatch.setattr(provisioning, "template_ddl", lambda: provisioning.Template(("CREATE TABLE broken (",), ()))
     with pytest.raises(Exception, match="syntax"):
         registration.register(email)
     assert not User.objects.filter(email=email).exists()
