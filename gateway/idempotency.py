@@ -62,7 +62,7 @@ class Claims:
         poll_s = POLL_S
         while True:
             lives_ms = int(settings.CALL_DEADLINE_S * 1000) + 10_000
-            reply = await self._run(call, "claim", digest, call.id, lives_ms)
+            reply = await self._run(call, "claim", digest, call.id, lives_ms, call.end_user)
             verdict = reply[0] if reply else b"new"
             if verdict == b"new":
                 return None

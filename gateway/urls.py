@@ -15,6 +15,7 @@ from gateway.api.cache_settings import CacheSettingsView
 from gateway.api.cache_stats import AdminCacheStatsView, CacheStatsView
 from gateway.api.cache_transfer import CacheExportView, CacheImportView
 from gateway.api.calls import CallSettingsView
+from gateway.api.erase import ErasureView
 from gateway.api.providers import ProvidersView, ProviderView
 from gateway.api.results import ResultsView
 from gateway.api.routes import RoutesView, RouteView
@@ -65,6 +66,7 @@ urlpatterns = [
     path("api/providers/<slug:name>/test", TrialView.as_view()),
     path("api/routes", RoutesView.as_view()),
     path("api/routes/<path:model>", RouteView.as_view()),
+    path("api/erase", ErasureView.as_view()),
     path("api/call-settings", CallSettingsView.as_view()),
     path("api/routing/results", ResultsView.as_view()),
     path("", include("gateway.pages.urls")),

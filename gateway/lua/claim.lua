@@ -1,8 +1,8 @@
 -- Claims an Idempotency-Key for a request, or tells what became of it before.
 --
 -- KEYS  1 hash: d digest of the request, o id of the call that claimed it, m description and b body of its answer,
---         c its outcome
--- ARGV  1 "claim" with 2 digest  3 call id  4 ms that a claim lives     1 "release" with 2 call id
+--         c its outcome, u a digest of the end user whose it is
+-- ARGV  1 "claim" with 2 digest  3 call id  4 ms that a claim lives  5 end user or empty     1 "release" with 2 call id
 --       1 "keep" with 2 ms that the answer is kept  3 description  4 body  5 outcome
 -- Returns {"new"}, {"other"}, {"busy"} or {"done", description, body, outcome}; release and keep: {"ok"}.
 if ARGV[1] == 'release' then
@@ -18,6 +18,7 @@ end
 local known = redis.call('HMGET', KEYS[1], 'd', 'o', 'm', 'b', 'c')
 if not known[1] then
     redis.call('HSET', KEYS[1], 'd', ARGV[2], 'o', ARGV[3])
+    if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'u', ARGV[5]) end
     redis.call('PEXPIRE', KEYS[1], ARGV[4])
     return { 'new' }
 end
