@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import orjson
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -40,8 +41,9 @@ HELP = {
     "nexus_task_last_success_timestamp_seconds": "When a task last succeeded.",
     "nexus_tasks_failed": "Failed tasks that operators have not looked after; no more than 200 are kept.",
     "nexus_verdicts": "Verdicts on cached answers, since the first one: by the judge or a reviewer.",
-    "nexus_canary_leaks": "Answers of one workspace that another one was given, in the canary's last run.",
-    "nexus_canary_last_run_timestamp_seconds": "When the canary last ran to its end.",
+    "nexus_canary_leaks": "Probes of the canaries' last run that got what is another workspace's.",
+    "nexus_canary_failed": "Probes of that run that could not be tried.",
+    "nexus_canary_last_run_timestamp_seconds": "When that run began.",
     "nexus_spool_bytes": "Settlements that wait in this machine's NEXUS_SPOOL_DIR.",
     "nexus_postgres_up": "1 when Postgres answered.",
     "nexus_postgres_connections": "Connections to Postgres, of all programs.",
@@ -104,6 +106,12 @@ def _streams(client: redis.Redis) -> Iterator[Value]:
     yield Value("nexus_stream_taken", sum(_taken(told) for told in pending))
     yield Value("nexus_stream_oldest_seconds", max(0.0, time.time() - min(since)) if since else 0.0)
     yield Value("nexus_dead_letters", sum(length or 0 for length in dead))
+    told: Any = client.get(keyspace.CANARY)
+    if told:
+        report = orjson.loads(told)
+        yield Value("nexus_canary_leaks", len(report["leaks"]))
+        yield Value("nexus_canary_failed", len(report["failed"]))
+        yield Value("nexus_canary_last_run_timestamp_seconds", report["at"])
 
 
 def _taken(told: Any) -> int:
@@ -138,7 +146,7 @@ def _broker() -> Iterator[Value]:
             length: Any = client.llen(f"{prefix}celery")
             failed: Any = client.llen(keyspace.TASKS_FAILED)
             alive, done = _numbers(client, keyspace.WORKERS), _numbers(client, keyspace.TASKS_DONE)
-            verdicts, canary = _numbers(client, keyspace.VERDICTS), _numbers(client, keyspace.CANARY)
+            verdicts = _numbers(client, keyspace.VERDICTS)
     except (redis.RedisError, OSError) as error:
         logger.warning("the queue cannot be read for /metrics: %s", error)
         return
@@ -153,9 +161,6 @@ def _broker() -> Iterator[Value]:
     for name, count in sorted(verdicts.items()):
         kind, verdict, source = name.split(":")
         yield Value("nexus_verdicts", count, (kind, verdict, source))
-    if "at" in canary:
-        yield Value("nexus_canary_leaks", canary.get("leaks", 0))
-        yield Value("nexus_canary_last_run_timestamp_seconds", canary["at"])
 
 
 def _numbers(client: redis.Redis, key: str) -> dict[str, float]:

@@ -13,7 +13,8 @@ from gateway.providers.vendors import VENDORS
 from gateway.tallies import OTHER
 from gateway.types import Candidate, Plan
 
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+# WS: one message of a chat over a WebSocket.
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WS"})
 # Providers by their API: what tenants call them is their text.
 KINDS = frozenset({*VENDORS, "anthropic", "gemini", "cohere", "simulated"})
 MAX_MODELS, MAX_ROUTES, MAX_ERRORS = 100, 400, 60

@@ -154,8 +154,11 @@ def asked(candidate: Candidate, attempt: int) -> None:
 
 
 def provider_failed(candidate: Candidate, error: ProviderError) -> None:
-    """Its own 4xx about a request among them, by status."""
-    code = f"refused_{error.status}" if isinstance(error, ProviderRefused) else error.code or error.type
+    """Its own 4xx about a request among them, by status. `unusable`: our key for it is refused, or its address."""
+    if isinstance(error, ProviderRefused):
+        code = f"refused_{error.status}"
+    else:
+        code = (error.code or error.type) if error.retryable else "unusable"
     PROVIDER_ERRORS.add((*labels.way(candidate), labels.errors.of(code)))
 
 

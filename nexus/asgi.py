@@ -18,6 +18,7 @@ from analytics.routing import websocket_urlpatterns  # noqa: E402
 from gateway import access, observing  # noqa: E402
 from gateway.consumers import ChatConsumer  # noqa: E402
 from gateway.edge import Edge  # noqa: E402
+from gateway.sockets import Counted  # noqa: E402
 from tenants import visits  # noqa: E402
 
 visits.on_finish(access.line)
@@ -32,7 +33,7 @@ application = Edge(
         {
             "http": django_app,
             # Apps come with a key, from anywhere.
-            "websocket": URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", pages)]),
+            "websocket": Counted(URLRouter([path("ws/chat", ChatConsumer.as_asgi()), re_path("", pages)])),
         }
     )
 )

@@ -19,10 +19,10 @@ ALERTS_TO_SEND = "nexus:alerts:send"
 TASKS_FAILED = "nexus:tasks:failed"
 TASKS_DONE = "nexus:tasks:done"
 WORKERS = "nexus:workers"
+# Text: the last report of gateway.canaries, as JSON.
+CANARY = "nexus:canary"
 # Hash, counts: verdicts on cached answers by “kind:right or wrong:who judged”.
 VERDICTS = "nexus:verdicts"
-# Hash: when the canary between workspaces last ran, `at` in seconds since 1970, and how many `leaks` it found.
-CANARY = "nexus:canary"
 
 
 def partition(tenant_id: int) -> int:

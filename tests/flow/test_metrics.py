@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 import pytest
+from websockets.sync.client import connect
 
 from tests import servers
 from tests.calls import body_of, chat, make_route
@@ -138,9 +139,16 @@ def test_pages_are_counted_by_their_template(gateway: str, alice: Workspace) -> 
         assert browser.get(f"/t/{alice.tenant.slug}/").status_code == 200
         assert browser.get(f"/nothing-{uuid.uuid4().hex}").status_code == 404
     since.comes_to(1, "http_requests_total", method="GET", status="404")
-    since.comes_to(1, "http_requests_total", method="GET", status="200")
-    page = scrape(gateway)
-    assert any("<" in route for route in page.labels("http_requests_total", "route"))
+    since.comes_to(1, "http_requests_total", method="GET", route="/t/<slug:slug>/", status="200")
+
+
+def test_websockets_are_counted_while_they_are_open(gateway: str, alice: Workspace) -> None:
+    since = Since(gateway)
+    headers = {"Authorization": f"Bearer {alice.key}"}
+    with connect(f"{gateway.replace('http', 'ws')}/ws/chat", additional_headers=headers):
+        since.comes_to(1, "nexus_websocket_connections_total", route="/ws/chat")
+        assert scrape(gateway).value("nexus_websockets", route="/ws/chat") == 1
+    until(gateway, lambda page: page.value("nexus_websockets") == 0)
 
 
 def test_nothing_of_a_tenant_or_a_client_is_on_the_page(gateway: str, fake: Workspace) -> None:
