@@ -1,14 +1,22 @@
 """The Celery application. Tasks live in each app's `tasks.py`; the beat schedule is in settings."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexus.settings")
 
 app = Celery("nexus")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def leave_logging_alone(**_: Any) -> None:
+    """Django's settings have said how: that somebody listens here keeps Celery from its own."""
+
 
 # Its signals, once there is an application.
 from nexus import task_log  # noqa: E402, F401

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 
 # What comes after these, to the end of the part; also where an address is a parameter in another one.
@@ -16,10 +15,3 @@ _FOUND = re.compile(f"(?P<kept>{_SLASH}(?:{_PREFIX}){_SLASH}){_SECRET}", re.IGNO
 
 def mask(text: str) -> str:
     return _FOUND.sub(r"\g<kept>***", text)
-
-
-class Formatter(logging.Formatter):
-    """Of whole lines, with what a traceback has."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))

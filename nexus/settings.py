@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from gateway.cache.embedding import choose
-from nexus import env, mail
+from nexus import env, logs, mail
 from nexus.admin_theme import UNFOLD as UNFOLD
 from tenants import cluster
 
@@ -125,6 +125,18 @@ ACCESS_LOG = env.text("NEXUS_ACCESS_LOG", "all", "A line for each request: all; 
 if ACCESS_LOG not in {"all", "errors", "off"}:
     raise ImproperlyConfigured("NEXUS_ACCESS_LOG must be all, errors or off.")
 METRICS = env.flag("NEXUS_METRICS", True, "Count each request for /metrics; without, only what is rarer.")
+LOG_FORMAT = env.text("NEXUS_LOG_FORMAT", "json", "How all else is logged: json, or text for people.")
+LOG_LEVEL = env.text("NEXUS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR.").upper()
+if LOG_FORMAT not in logs.FORMATS:
+    raise ImproperlyConfigured("NEXUS_LOG_FORMAT must be json or text.")
+if LOG_LEVEL not in logs.LEVELS:
+    raise ImproperlyConfigured("NEXUS_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.")
+CANARY_URL = env.text(
+    "NEXUS_CANARY_URL", "", "Where canaries ask for what is another workspace's; empty: NEXUS_PUBLIC_URL."
+)
+CANARY_EVERY_S = env.integer(
+    "NEXUS_CANARY_EVERY_S", 300, "Seconds between two runs of the canaries; 0: none by itself.", minimum=0
+)
 REGISTRATIONS_PER_HOUR = env.integer(
     "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
 )
@@ -436,6 +448,8 @@ def celery_broker(url: str) -> str:
     database = dict(urllib.parse.parse_qsl(parts.query)).get("db", "0")
     return f"redis+socket://{parts.path}?virtual_host={database}"
 
+# It logs as all others do.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 CELERY_BROKER_URL = celery_broker(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
@@ -489,21 +503,5 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "plain": {
-            "class": "nexus.secret_paths.Formatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    # Two lines for each call.
-    "loggers": {"stripe": {"level": "WARNING"}},
-    "root": {
-        "handlers": ["console"],
-        "level": env.text("NEXUS_LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR."),
-    },
-}
+LOGGING_CONFIG = "nexus.logs.apply"
+LOGGING = logs.settings_of(LOG_FORMAT, LOG_LEVEL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from nexus import secret_paths
+from nexus import logs
 from tests.conftest import Workspace
 from tests.flow.test_accounts import address, link_in, sign_up
 from tests.flow.test_team_pages import invite, link_of
@@ -29,7 +30,7 @@ LINKS = {
 
 def logged(link: str) -> str:
     record = logging.LogRecord("django.request", logging.WARNING, "", 0, "Not Found: %s", (link,), None)
-    return secret_paths.Formatter("{message}", style="{").format(record)
+    return str(json.loads(logs.Formatter().format(record))["event"])
 
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
@@ -45,12 +46,14 @@ def test_a_traceback_has_it_neither() -> None:
         raise ValueError(LINKS["shared savings"])
     except ValueError as error:
         record = logging.LogRecord("x", logging.ERROR, "", 0, "m", (), (ValueError, error, error.__traceback__))
-    assert "B2_c3" not in secret_paths.Formatter().format(record)
+    assert "ValueError" in logs.Formatter().format(record)
+    assert "B2_c3" not in logs.Formatter().format(record)
+    assert "B2_c3" not in logs.Formatter("text").format(record)
 
 
 def test_what_django_logs_of_a_link_that_is_over_is_masked(settings: Any) -> None:
-    assert settings.LOGGING["formatters"]["plain"]["class"] == "nexus.secret_paths.Formatter"
-    handler = next(one for one in logging.getLogger().handlers if isinstance(one.formatter, secret_paths.Formatter))
+    assert settings.LOGGING["formatters"]["own"]["()"] == "nexus.logs.Formatter"
+    handler = next(one for one in logging.getLogger().handlers if isinstance(one.formatter, logs.Formatter))
     assert isinstance(handler, logging.StreamHandler)
 
 
