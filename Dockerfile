@@ -1,8 +1,10 @@
-# One image for every role; docker-compose.yml says which command each runs. Embedded servers are not in it.
+# One image for every role; docker-compose.yml and deploy/kubernetes say which command each runs. Embedded servers are
+# not in it. It runs as a user without rights, on a root that cannot be written: /tmp and /app/var are all it writes to.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH
+# Packages first: they change less often than code.
 COPY requirements.txt ./
 COPY requirements/ requirements/
 RUN pip install --quiet --no-cache-dir --require-hashes -r requirements/uv.txt \
@@ -15,7 +17,8 @@ RUN python -m gateway.cache.embedding.build --cache-dir /app/models \
 RUN NEXUS_SECRET_KEY=only-to-collect-static-files-while-building \
     NEXUS_ENCRYPTION_KEYS=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= \
     DATABASE_URL=postgresql://build/build REDIS_URL=redis://build NEXUS_VAR=/app/var \
-    python manage.py collectstatic --noinput --verbosity 0
+    python manage.py collectstatic --noinput --verbosity 0 \
+    && python -m compileall -q gateway nexus tenants billing analytics
 
 FROM python:3.12-slim-bookworm
 # The provider's certificates are checked against the system's store.
@@ -24,15 +27,17 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certif
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin nexus
 WORKDIR /app
 COPY --from=build /app /app
-RUN mkdir -p /app/var/spool && chown -R nexus /app/var/spool
+# The one folder that is kept: usage waits there while Redis is away.
+RUN mkdir -p /app/var/spool && chown -R nexus:nexus /app/var/spool
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
     DJANGO_SETTINGS_MODULE=nexus.settings \
     NEXUS_VAR=/app/var \
     NEXUS_MODEL_DIR=/app/models
-USER nexus
+# By number: Kubernetes cannot tell that a name is not root.
+USER 10001:10001
 EXPOSE 8000
-# `exec` form: SIGTERM reaches uvicorn, which drains its streams.
-CMD ["uvicorn", "nexus.asgi:application", "--host", "0.0.0.0", "--port", "8000", \
-     "--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", \
-     "--no-access-log", "--timeout-graceful-shutdown", "30"]
+# `exec` form: SIGTERM reaches the server, which drains its streams. The checks name what is wrong before it starts.
+CMD ["python", "-m", "nexus.startup", "gateway", "--wait", "30", "--", "python", "-m", "nexus.serve", "gateway"]

@@ -19,4 +19,4 @@ def leave_logging_alone(**_: Any) -> None:
 
 
 # Its signals, once there is an application.
-from nexus import task_log  # noqa: E402, F401
+from nexus import sign_of_life, task_log  # noqa: E402, F401

@@ -88,6 +88,7 @@ DRAIN_DELAY_S = env.decimal(
 )
 DRAIN_TIMEOUT_S = env.decimal(
     "NEXUS_DRAIN_TIMEOUT_S", 30.0, "Longest that streams may go on after that, before they are cut.", minimum=1
+SIGN_OF_LIFE = env.text("NEXUS_SIGN_OF_LIFE", "", "File that a worker, or beat, touches while it lives; for probes.")
 )
 HOLD_TTL_S = env.integer("NEXUS_HOLD_TTL_S", 300, "A hold of a process that died is given back after this.", minimum=10)
 DATABASE_POOL_SIZE = env.integer(
