@@ -1,0 +1,100 @@
+"""A second installation on the same machine: a database, a Redis and encryption keys of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tarfile
+import urllib.parse
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+from cryptography.fernet import Fernet
+
+from tests import servers
+
+ROOT = servers.ROOT
+
+
+class Elsewhere(NamedTuple):
+    database: str
+    environment: dict[str, str]
+
+    def manage(self, *words: str, ok: bool = True) -> str:
+        """What the command says."""
+        command = [sys.executable, "manage.py", *words]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=300)
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment)
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            yield connection
+
+    def ask(self, query: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self.connected() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def serving(self) -> contextlib.AbstractContextManager[servers.Server]:
+        return servers.gateway(None, **{name: self.environment[name] for name in _OWN})
+
+
+_OWN = ("DATABASE_URL", "REDIS_URL", "NEXUS_ENCRYPTION_KEYS", "NEXUS_SECRET_KEY")
+
+
+@contextlib.contextmanager
+def elsewhere() -> Iterator[Elsewhere]:
+    parts = urllib.parse.urlsplit(os.environ["DATABASE_URL"])
+    name = f"elsewhere_{uuid.uuid4().hex[:8]}"
+    database = urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
+    own = {
+        "DATABASE_URL": database,
+        "REDIS_URL": _another_of(os.environ["REDIS_URL"]),
+        "NEXUS_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "NEXUS_SECRET_KEY": "elsewhere " * 8,
+    }
+    there = Elsewhere(database, {**os.environ, **own})
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            there.manage("migrate_schemas", "--shared")
+            yield there
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _another_of(redis_url: str) -> str:
+    """Another database of the same server."""
+    if "db=0" in redis_url:
+        return redis_url.replace("db=0", "db=7")
+    return urllib.parse.urlunsplit(urllib.parse.urlsplit(redis_url)._replace(path="/7"))
+
+
+def middle_of(file: Path, part: str) -> int:
+    with tarfile.open(file) as tar:
+        found = tar.getmember(part)
+        return found.offset_data + found.size // 2
+
+
+def damaged(file: Path, at: int) -> Path:
+    """A copy with one byte changed."""
+    content = bytearray(file.read_bytes())
+    content[at] ^= 0xFF
+    copy = file.with_suffix(".damaged")
+    copy.write_bytes(content)
+    return copy
+
+
+def cut(file: Path, at: int) -> Path:
+    copy = file.with_suffix(".cut")
+    copy.write_bytes(file.read_bytes()[:at])
+    return copy
