@@ -7,8 +7,8 @@ from pathlib import Path
 
 import uvloop
 
-from nexus.bench import endurance
-from nexus.bench.endurance import Wanted
+from nexus.bench import chaos as chaos_runs
+from nexus.bench import chaos_parts, endurance
 from nexus.instance import Instance
 
 
@@ -22,7 +22,7 @@ def load(instance: Instance, arguments: list[str]) -> bool:
     options = parser.parse_args(arguments)
     if options.minutes <= 0 or options.rate < 0 or not 0 < options.share <= 1 or options.tenants < 1:
         parser.error("--minutes, --rate and --tenants take positive numbers, --share one up to 1.")
-    wanted = Wanted(
+    wanted = endurance.Wanted(
         seconds=options.minutes * 60,
         per_s=options.rate,
         share=options.share,
@@ -33,4 +33,20 @@ def load(instance: Instance, arguments: list[str]) -> bool:
     return uvloop.run(endurance.run(instance, wanted))
 
 
-COMMANDS = {"load": load}
+def chaos(instance: Instance, arguments: list[str]) -> bool:
+    parser = argparse.ArgumentParser(prog="bin/bench chaos", description="Breaks each part in turn, under load.")
+    parts, ways = chaos_parts.parts(), (*chaos_parts.WAYS, *chaos_parts.MORE_WAYS)
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="which (all)")
+    usual = list(chaos_parts.WAYS)
+    parser.add_argument("--ways", nargs="+", choices=ways, default=usual, help="how (all but frozen)")
+    parser.add_argument("--rate", type=float, default=40.0, metavar="R", help="requests a second (40)")
+    parser.add_argument("--fault", type=float, default=8.0, metavar="S", help="seconds that a fault lasts (8)")
+    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="where figures are written, too")
+    options = parser.parse_args(arguments)
+    if options.rate <= 0 or options.fault <= 0:
+        parser.error("--rate and --fault take positive numbers.")
+    wanted = chaos_runs.Wanted(options.parts, options.ways, options.rate, options.fault, options.json)
+    return uvloop.run(chaos_runs.run(instance, wanted))
+
+
+COMMANDS = {"load": load, "chaos": chaos}

@@ -57,8 +57,8 @@ class Installation:
         return self.program("embedder", command, ready=lambda: accepts(port))
 
     def control_plane(self, port: int, **more: str) -> Service:
-        """Web pages by daphne, as the compose file starts them."""
-        command = ["-m", "daphne", "-b", HOST, "-p", str(port), "-v", "0", "nexus.asgi:application"]
+        """Web pages by daphne, as in production."""
+        command = ["-m", "nexus.serve", "web", "--host", HOST, "--port", str(port)]
         return self.program("web", command, ready=lambda: stack.answers(HOST, port, "/healthz"), **more)
 
     def application(self, name: str, app: str, port: int, **more: str) -> Service:

@@ -136,7 +136,7 @@ def judge(seen: Seen, head: bytes, body: bytes) -> None:
         if seen.asked.streams and not any(end in body for end in _ENDS):
             # Its status was sent before the provider failed.
             seen.fault = "ended in an error" if any(error in body for error in _ERRORS) else BROKE_OFF
-        elif not marks:
+        elif not marks and seen.asked.abouts:
             seen.fault = "said nothing"
 
 

@@ -69,14 +69,22 @@ DIALECTS = ((openai_chat, 0.7), (anthropic, 0.12), (responses, 0.12), (simple, 0
 class Traffic:
     """Endless, the same from one seed but for the texts that were never asked before."""
 
-    def __init__(self, workspaces: Sequence[Workspace], seed: int, mix: dict[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        workspaces: Sequence[Workspace],
+        seed: int,
+        mix: dict[str, float] | None = None,
+        *,
+        repeated: int = REPEATED,
+        stored: int = STORED,
+    ) -> None:
         self._workspaces, self._random = workspaces, random.Random(seed)
         self._mix = mix or MIX
-        self._weights = list(itertools.accumulate((1 + at) ** -UNEVENNESS for at in range(REPEATED)))
+        self._weights = list(itertools.accumulate((1 + at) ** -UNEVENNESS for at in range(repeated)))
         self._repeated = [
-            f"What should everybody know about topic {at} of list {seed}? {FILLER}" for at in range(REPEATED)
+            f"What should everybody know about topic {at} of list {seed}? {FILLER}" for at in range(repeated)
         ]
-        self._tasks = questions.tasks()[:: len(questions.tasks()) // STORED][:STORED]
+        self._tasks = questions.tasks()[:: len(questions.tasks()) // stored][:stored]
         # Whatever phrase of a task was asked first, its answer is right for the others.
         self._of_task = {
             task: frozenset(about(frame.format(task)).encode() for frame in (questions.STORED, *questions.ASKED))
@@ -91,6 +99,16 @@ class Traffic:
         drawn = kind or self._random.choices(list(self._mix), list(self._mix.values()))[0]
         of = workspace or self._random.choice(self._workspaces)
         return getattr(self, f"_{drawn.partition(',')[0]}")(of, drawn)  # type: ignore[no-any-return]
+
+    def known(self) -> list[Asked]:
+        """All that may be repeated, so that it is known from the first on: in each dialect, as a stream and not."""
+        return [
+            self._ask(of, "stream, repeat" if stream else "repeat", text, dialect=dialect, stream=stream)
+            for of in self._workspaces
+            for text in self._repeated
+            for dialect, _ in DIALECTS
+            for stream in (False, True)
+        ]
 
     def stored(self) -> list[Asked]:
         """What has to be asked first, so that paraphrases find it."""
