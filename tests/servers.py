@@ -42,7 +42,8 @@ def running(app: str, *, ready: str, log: Path | None = None, **environment: str
     """A uvicorn process, from when `ready` answers 200 until the end of the body. What it prints goes into `log`."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
-    command += ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"]
+    http = "nexus.bounded_http:BoundedHttp" if app.startswith("nexus.") else "httptools"
+    command += ["--loop", "uvloop", "--http", http, "--ws", "websockets-sansio"]
     url = f"http://127.0.0.1:{port}"
     # So that links, and those who come back from elsewhere, lead there.
     environment = {**os.environ, "NEXUS_PUBLIC_URL": url, **environment}
