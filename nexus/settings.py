@@ -22,19 +22,18 @@ VAR_DIR = env.path("NEXUS_VAR", BASE_DIR / "var", "Folder for embedded services,
 # --- what an operator sets ------------------------------------------------------------------------------------------
 
 DEBUG = env.flag("NEXUS_DEBUG", False, "Django's debug pages. Never on where strangers can reach it.")
-SECRET_KEY = env.text("NEXUS_SECRET_KEY", "", "Signs sessions and links. At least 32 characters.")
-ENCRYPTION_KEYS = env.words(
-    "NEXUS_ENCRYPTION_KEYS", "", "Fernet keys for provider credentials; the first encrypts, all decrypt."
+SECRET_KEY = env.secret("NEXUS_SECRET_KEY", "Signs sessions and links. At least 32 characters.")
+ENCRYPTION_KEYS = env.secret_words(
+    "NEXUS_ENCRYPTION_KEYS", "Fernet keys for what is kept encrypted; the first encrypts, all decrypt."
 )
 ALLOWED_HOSTS = env.words("NEXUS_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names that are served.")
 PUBLIC_URL = env.text("NEXUS_PUBLIC_URL", "http://localhost:8000", "The address users see; used in links and snippets.")
-DATABASE_URL = env.text(
-    "DATABASE_URL", "", "PostgreSQL 15 or later with pgvector, as postgresql://user:password@host/name."
+DATABASE_URL = env.secret(
+    "DATABASE_URL", "PostgreSQL 15 or later with pgvector, as postgresql://user:password@host/name."
 )
-REDIS_URL = env.text("REDIS_URL", "", "Redis 6.2 or later, as redis://host:6379/0 or unix:///path?db=0.")
-REDIS_CLUSTER = env.words(
+REDIS_URL = env.secret("REDIS_URL", "Redis 6.2 or later, as redis://host:6379/0 or unix:///path?db=0.")
+REDIS_CLUSTER = env.secret_words(
     "NEXUS_REDIS_CLUSTER",
-    "",
     "Nodes of a Redis Cluster for the tenants' data, as redis://user:password@host:6379,redis://host:6379.",
 )
 TRUST_PROXY = env.flag(
@@ -63,9 +62,9 @@ EMAIL_VERIFICATION = env.text(
 if EMAIL_VERIFICATION not in {"optional", "mandatory"}:
     raise ImproperlyConfigured("NEXUS_EMAIL_VERIFICATION must be optional or mandatory.")
 GOOGLE_CLIENT_ID = env.text("NEXUS_GOOGLE_CLIENT_ID", "", "OAuth client of Google; with its secret: log in by Google.")
-GOOGLE_CLIENT_SECRET = env.text("NEXUS_GOOGLE_CLIENT_SECRET", "", "That client's secret.")
+GOOGLE_CLIENT_SECRET = env.secret("NEXUS_GOOGLE_CLIENT_SECRET", "That client's secret.")
 GITHUB_CLIENT_ID = env.text("NEXUS_GITHUB_CLIENT_ID", "", "OAuth app of GitHub; with its secret: log in by GitHub.")
-GITHUB_CLIENT_SECRET = env.text("NEXUS_GITHUB_CLIENT_SECRET", "", "That app's secret.")
+GITHUB_CLIENT_SECRET = env.secret("NEXUS_GITHUB_CLIENT_SECRET", "That app's secret.")
 
 # The data plane.
 MAX_BODY_BYTES = env.integer(
@@ -88,8 +87,8 @@ DRAIN_DELAY_S = env.decimal(
 )
 DRAIN_TIMEOUT_S = env.decimal(
     "NEXUS_DRAIN_TIMEOUT_S", 30.0, "Longest that streams may go on after that, before they are cut.", minimum=1
-SIGN_OF_LIFE = env.text("NEXUS_SIGN_OF_LIFE", "", "File that a worker, or beat, touches while it lives; for probes.")
 )
+SIGN_OF_LIFE = env.text("NEXUS_SIGN_OF_LIFE", "", "File that a worker, or beat, touches while it lives; for probes.")
 HOLD_TTL_S = env.integer("NEXUS_HOLD_TTL_S", 300, "A hold of a process that died is given back after this.", minimum=10)
 DATABASE_POOL_SIZE = env.integer(
     "NEXUS_DATABASE_POOL_SIZE", 8, "Postgres connections of one gateway process.", minimum=1
@@ -116,8 +115,8 @@ CROSS_ENCODER_MIN = env.decimal(
 if CROSS_ENCODER_MIN > 1:
     raise ImproperlyConfigured("NEXUS_CROSS_ENCODER_MIN must be from 0 to 1.")
 SPOOL_DIR = env.path("NEXUS_SPOOL_DIR", VAR_DIR / "spool", "Usage events wait here while Redis is away.")
-METRICS_TOKEN = env.text(
-    "NEXUS_METRICS_TOKEN", "", "Lets a scraper on another machine read /metrics. At least 16 characters."
+METRICS_TOKEN = env.secret(
+    "NEXUS_METRICS_TOKEN", "Lets a scraper on another machine read /metrics. At least 16 characters."
 )
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise ImproperlyConfigured("NEXUS_METRICS_TOKEN must have at least 16 characters; without one, unset it.")
@@ -138,14 +137,24 @@ CANARY_URL = env.text(
 CANARY_EVERY_S = env.integer(
     "NEXUS_CANARY_EVERY_S", 300, "Seconds between two runs of the canaries; 0: none by itself.", minimum=0
 )
+_COLLECTOR = env.text(
+    "OTEL_EXPORTER_OTLP_ENDPOINT", "", "OpenTelemetry collector, as http://host:4318; without one nothing is traced."
+)
+TRACES_TO = _COLLECTOR or env.text(
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "", "The same for traces alone, as http://host:4318/v1/traces."
+)
+TRACE_RATIO = env.decimal("NEXUS_TRACE_RATIO", 0.01, "Share of the requests that are traced, from 0 to 1.")
+if TRACE_RATIO > 1:
+    raise ImproperlyConfigured("NEXUS_TRACE_RATIO must be from 0 to 1.")
+TRACE_PARENTS = env.flag(
+    "NEXUS_TRACE_PARENTS", False, "Believe traceparent: what clients trace is traced here, too, and in their trace."
+)
 REGISTRATIONS_PER_HOUR = env.integer(
     "NEXUS_REGISTRATIONS_PER_HOUR", 20, "Workspaces one address may register in an hour; 0 lifts the limit."
 )
 
 # Payments. Without a key nothing can be bought here, and plans are given in the operators' admin.
-STRIPE_SECRET_KEY = env.text(
-    "STRIPE_SECRET_KEY", "", "Stripe's secret or restricted key: sk_test_…, sk_live_… or rk_…."
-)
+STRIPE_SECRET_KEY = env.secret("STRIPE_SECRET_KEY", "Stripe's secret or restricted key: sk_test_…, sk_live_… or rk_….")
 if STRIPE_SECRET_KEY and not re.fullmatch(r"(sk|rk)_(test|live)_[a-zA-Z0-9]{24,}", STRIPE_SECRET_KEY):
     raise ImproperlyConfigured(
         "STRIPE_SECRET_KEY must look like sk_test_… or sk_live_… (rk_… if restricted), as Stripe shows it under"
@@ -164,7 +173,7 @@ STRIPE_TAX = env.flag("NEXUS_STRIPE_TAX", False, "Let Stripe Tax work out taxes,
 GRACE_DAYS = env.integer("NEXUS_GRACE_DAYS", 7, "Days that a workspace keeps its plan after a payment has failed.")
 
 # The provider for tenants without one of their own. Without a key, a simulated provider answers, and says so.
-OPENAI_API_KEY = env.text("OPENAI_API_KEY", "", "Platform-wide key of the OpenAI-compatible provider.")
+OPENAI_API_KEY = env.secret("OPENAI_API_KEY", "Platform-wide key of the OpenAI-compatible provider.")
 OPENAI_BASE_URL = env.text(
     "OPENAI_BASE_URL", "https://api.openai.com/v1", "Base URL of the OpenAI-compatible provider."
 )
@@ -186,7 +195,7 @@ PRIVATE_WEBHOOKS = env.flag(
 )
 try:
     _MAIL = mail.parse(
-        env.text("NEXUS_EMAIL_URL", "", "Mail server, as smtp://user:password@host:587 or smtps://…; empty: the log.")
+        env.secret("NEXUS_EMAIL_URL", "Mail server, as smtp://user:password@host:587 or smtps://…; empty: the log.")
     )
 except ValueError as error:
     raise ImproperlyConfigured(f"NEXUS_EMAIL_URL: {error}") from error
@@ -449,10 +458,10 @@ def celery_broker(url: str) -> str:
     database = dict(urllib.parse.parse_qsl(parts.query)).get("db", "0")
     return f"redis+socket://{parts.path}?virtual_host={database}"
 
-# It logs as all others do.
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 CELERY_BROKER_URL = celery_broker(REDIS_URL)
+# It logs as all others do.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -503,6 +512,12 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 3600},
     },
 }
+if CANARY_EVERY_S:
+    CELERY_BEAT_SCHEDULE["canaries"] = {
+        "task": "gateway.tasks.ask_canaries",
+        "schedule": float(CANARY_EVERY_S),
+        "options": {"expires": CANARY_EVERY_S},
+    }
 
 LOGGING_CONFIG = "nexus.logs.apply"
 LOGGING = logs.settings_of(LOG_FORMAT, LOG_LEVEL)
