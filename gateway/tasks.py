@@ -10,6 +10,7 @@ from django.db import close_old_connections, connection
 from psycopg import sql
 
 from gateway.cache import learning, rounds, tuning
+from gateway.canaries import watch
 from tenants.db import alone, table
 from tenants.models import Tenant
 
@@ -74,6 +75,13 @@ def _purge_verdicts(schema: str) -> int:
         """
     ).format(table(schema, "gateway_verdict"), sql.Literal(PURGE_BATCH))
     return _until_few(query, (learning.KEPT_DAYS, WAITING_DAYS))
+
+
+@shared_task
+def ask_canaries() -> None:
+    """Tries to get one workspace's answers from another; what came of it is in /metrics and the log."""
+    close_old_connections()
+    watch.run()
 
 
 def _until_few(query: sql.Composed, parameters: Sequence[Any] = ()) -> int:

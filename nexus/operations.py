@@ -176,7 +176,7 @@ def failed_messages(tenants: Sequence[Tenant]) -> list[Message]:
 
 def newest_workspaces() -> list[Tenant]:
     """Those whose keys were used last."""
-    living = Tenant.objects.annotate(used_at=Max("keys__last_used_at"))
+    living = Tenant.objects.filter(internal=False).annotate(used_at=Max("keys__last_used_at"))
     return list(living.order_by(F("used_at").desc(nulls_last=True), "-pk")[:WORKSPACES])
 
 

@@ -202,7 +202,7 @@ def _services() -> list[Figure]:
         Figure("Postgres", postgres),
         Figure("pgvector", vector),
         Figure("Redis", f"{told.get('redis_version')}, {told.get('used_memory_human')}"),
-        Figure(gettext("Tenants"), count(Tenant.objects.count())),
+        Figure(gettext("Tenants"), count(Tenant.objects.filter(internal=False).count())),
     ]
 
 

@@ -65,6 +65,11 @@ class TenantAdmin(ModelAdmin):
     actions_detail = ("look_in", "suspend_button", "reactivate_button", "issue_key_button", "rotate_keys_button")
     list_select_related = ("subscription__plan",)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Tenant]:
+        """Without the installation's own: nothing in them is to be looked after."""
+        found: QuerySet[Tenant] = super().get_queryset(request)
+        return found.filter(internal=False)
+
     @admin.display(ordering="subscription__plan__position")
     def plan(self, tenant: Tenant) -> str:
         subscription = tenant.subscription

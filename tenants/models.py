@@ -89,6 +89,12 @@ class Tenant(TenantMixin):
         validators=[MinValueValidator(1)],
         help_text=_("Usage records are kept this long; empty, or more than the plan's: as long as the plan says."),
     )
+    internal = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("The installation's own: left out of operators' lists and sums."),
+    )
     support_access_until = models.DateTimeField(
         null=True, blank=True, editable=False, help_text=_("Operators may see prompts and answers until then.")
     )

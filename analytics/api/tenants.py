@@ -220,7 +220,7 @@ class TenantView(OperatorView):
 def _whole(deleted: bool) -> QuerySet[Tenant]:
     """Without what somebody made by hand, or half: such a one has no subscription."""
     everyone = Tenant.everyone if deleted else Tenant.objects
-    return everyone.select_related("subscription__plan").exclude(subscription=None)
+    return everyone.select_related("subscription__plan").exclude(subscription=None).filter(internal=False)
 
 
 def _found(query: dict[str, Any]) -> QuerySet[Tenant]:

@@ -1,0 +1,89 @@
+"""The gateway as anybody outside sees it: HTTP and WebSockets at one address. Knows no canary."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import ssl
+import urllib.parse
+from typing import Any, NamedTuple
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
+
+TIMEOUT_S = 15.0
+MOST_BYTES = 2_000_000
+
+
+class Shut(Exception):
+    """Nobody answers there, or not as a gateway does."""
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def all(self) -> str:
+        return "\n".join([*(f"{name}: {value}" for name, value in self.headers.items()), self.text])
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.text)
+        except ValueError as error:
+            raise Shut(f"no JSON came: {self.text[:80]!r}") from error
+
+
+class Door:
+    def __init__(self, url: str) -> None:
+        self._parts = urllib.parse.urlsplit(url)
+        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
+            raise Shut(f"{url} is no http address")
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        """`body`: bytes as they are, anything else as JSON. Redirects are not followed. Raises Shut."""
+        sent = {"User-Agent": "nexus-canary", **(headers or {})}
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        try:
+            with contextlib.closing(self._connection()) as connection:
+                connection.request(method, self._parts.path.rstrip("/") + path, data, sent)
+                response = connection.getresponse()
+                text = response.read(MOST_BYTES).decode("utf-8", "replace")
+                said = {name.lower(): value for name, value in response.getheaders()}
+                return Answer(response.status, said, text)
+        except (OSError, http.client.HTTPException) as error:
+            raise Shut(f"{method} {path}: {error or type(error).__name__}") from error
+
+    def talk(self, path: str, message: Any = None, words: tuple[str, ...] = ()) -> str:
+        """What a WebSocket says to one message, or by itself, until its answer is complete. Raises Shut."""
+        parts = self._parts
+        url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path.rstrip('/')}{path}"
+        origin = Origin(f"{parts.scheme}://{parts.netloc}")
+        heard: list[str] = []
+        try:
+            with connect(
+                url, subprotocols=[Subprotocol(word) for word in words] or None, origin=origin, open_timeout=TIMEOUT_S
+            ) as socket:
+                if message is not None:
+                    socket.send(json.dumps(message))
+                while len(heard) < 1_000:
+                    heard.append(str(socket.recv(timeout=TIMEOUT_S if message is not None else 1.0)))
+                    if '"done"' in heard[-1] or '"error"' in heard[-1]:
+                        break
+        except (WebSocketException, TimeoutError) as error:
+            # Refused, closed, or silent: that is an answer, too.
+            heard.append(type(error).__name__)
+        except OSError as error:
+            raise Shut(f"{path}: {error}") from error
+        return "\n".join(heard)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=ssl.create_default_context())
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
