@@ -52,15 +52,19 @@ def is_public(address: str) -> bool:
             return False
         if parsed in _NAT64:
             inner = ipaddress.IPv4Address(parsed.packed[-4:])
-        if inner is not None:
-            return inner.is_global and not inner.is_multicast
-    return parsed.is_global and not parsed.is_multicast
+        if inner is None:
+            return parsed.is_global and not parsed.is_multicast
+        parsed = inner
+    return parsed.is_global and not parsed.is_multicast and not any(parsed in network for network in _NEVER_4)
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# The IPv4-compatible addresses of RFC 4291, and where RFC 8215 lets networks translate to IPv4 as they like: nobody's
-# public address, and what is in the last bits may be the database's.
-_NEVER = (ipaddress.IPv6Network("::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+# The IPv4-compatible addresses of RFC 4291, the translated ones of RFC 2765, and where RFC 8215 lets networks translate
+# to IPv4 as they like: nobody's public address, and what is in the last bits may be the database's. Segment routing
+# (RFC 9602) and documentation (RFC 9637), which older Pythons take for public.
+_NEVER = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "5f00::/16", "3fff::/20")))
+# IETF's own, among them a cloud's metadata service; relays of 6to4; the host that answers Azure's machines.
+_NEVER_4 = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
 
 
 def check_literal(url: str) -> None:

@@ -16,5 +16,7 @@ def make_session(*, read_timeout_s: float, only_public: bool) -> aiohttp.ClientS
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=60, resolver=resolver),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=read_timeout_s),
+        # A cookie that one tenant's call was given must not be sent with another's.
+        cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
     )
