@@ -79,7 +79,8 @@ def make_certificate(folder: Path, *names: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0] if names else HOST)])
     now = dt.datetime.now(dt.UTC)
-    loopback = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
+    called: list[x509.GeneralName] = [x509.DNSName(each) for each in (HOST, *names)]
+    called += [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -88,7 +89,7 @@ def make_certificate(folder: Path, *names: str) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=365))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in (HOST, *names)] + loopback), False)
+        .add_extension(x509.SubjectAlternativeName(called), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
         .sign(key, hashes.SHA256())
     )

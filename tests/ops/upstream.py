@@ -1,4 +1,4 @@
-"""What stands behind a proxy: says what reached it. `/v1/slow` goes on when `/v1/go` was asked, `/v1/rude` hangs up with RUDE."""
+"""What stands behind a proxy: says what reached it. `/v1/slow` goes on when `/v1/go` was asked; RUDE hangs up."""
 
 from __future__ import annotations
 
