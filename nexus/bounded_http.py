@@ -1,5 +1,5 @@
-"""uvicorn's HTTP protocol with bounds on a request's head and on the wait for it. Refuses what two servers could read
-in two ways.
+"""uvicorn's HTTP protocol with bounds on a request's head and on the wait for it; its answers leave in one write.
+Refuses what two servers could read in two ways.
 
 llhttp refuses most of that by itself (both kinds of length, bare LF, folded headers …); tests say which. Here is what
 it lets through. `uvicorn.Config(http="nexus.bounded_http:BoundedHttp")`.
@@ -11,6 +11,8 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from nexus.one_write import OneWrite
 
 # nginx allows 4 headers of 8 KiB and a line of as much.
 MAX_HEAD_BYTES = 64 * 1024
@@ -50,6 +52,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = self._joining = OneWrite(transport, self.loop)  # type: ignore[assignment]
         self._timer = self.loop.call_later(HEAD_S, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,6 +130,8 @@ class BoundedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._handed_over = True
         self._stop_waiting()
+        self._joining.flush()
+        self.transport = self._joining.transport
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:

@@ -16,10 +16,11 @@ MOST_BYTES = 65_536
 class OneWrite:
     """A transport that keeps an answer's head until what follows it is written; else it is that transport."""
 
-    __slots__ = ("_head", "_loop", "transport")
+    __slots__ = ("_head", "_loop", "is_closing", "transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self.transport = transport
+        self.is_closing = transport.is_closing
         self._loop = loop
         self._head = b""
 
