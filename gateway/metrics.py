@@ -89,9 +89,7 @@ PROVIDER_FIRST_SECONDS = BOOK.spread(
     ("provider", "model"),
 )
 RETRIES = BOOK.tally("nexus_retries", "Attempts after the first at the same provider.", ("provider",))
-FAILOVERS = BOOK.tally(
-    "nexus_failovers", "Answers of a provider that was not the first to be asked, or would have been.", ("provider",)
-)
+FAILOVERS = BOOK.tally("nexus_failovers", "Answers of a provider that was not the first of the route.", ("provider",))
 HEDGES = BOOK.tally("nexus_hedges", "Providers asked because another had not begun to answer in time.", ("provider",))
 STALE = BOOK.tally("nexus_stale_answers", "Answers past their time, in place of a provider that failed.")
 GUARD_REFUSALS = BOOK.tally(
