@@ -23,6 +23,7 @@ from gateway.types import Call, Headers, Meta, Reply
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
+NOSNIFF = (b"x-content-type-options", b"nosniff")
 _SSE: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -30,6 +31,8 @@ _SSE: Headers = [
     (b"x-accel-buffering", b"no"),
 ]
 _JSON: Headers = [(b"content-type", b"application/json")]
+# What is refused now may not be a moment later; and a provider's text is what it says it is.
+UNKEPT: Headers = [(b"cache-control", b"no-store"), NOSNIFF]
 
 
 def from_cache(gateway: Gateway, call: Call, meta: bytes, body: bytes, *, replayed: str = "") -> Reply:
@@ -102,7 +105,7 @@ async def _stream(
 
 def refusal(error: GatewayError, dialect: Any, request_id: str) -> Reply:
     """Any error in the dialect's own envelope."""
-    headers = [*_JSON, *_request_id(dialect, request_id), *error.headers, *error.extra_headers]
+    headers = [*_JSON, *UNKEPT, *_request_id(dialect, request_id), *error.headers, *error.extra_headers]
     return Reply(error.status, headers, dialect.render_error(error, request_id))
 
 

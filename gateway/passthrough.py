@@ -42,6 +42,7 @@ from gateway.settlement import Outcome
 from gateway.setups import Setup
 from gateway.tags import tags_of
 from gateway.types import CacheRules, Call, Candidate, ChatRequest, Headers, Meta, Plan, ProviderConfig, Reply, Usage
+from tenants import tracing
 from tenants.network import PrivateAddress
 from tenants.visits import Visit
 
@@ -234,7 +235,8 @@ class _Passing:
         error: GatewayError | None = None
         started = time.perf_counter()
         try:
-            await self._pass(outcome)
+            with tracing.span(f"pass on {self.call.visit.route}", tracing.CLIENT):
+                await self._pass(outcome)
         except GatewayError as failure:
             error = failure
         except asyncio.CancelledError:
@@ -249,7 +251,9 @@ class _Passing:
             model = self._form.model or event.model
             event = dataclasses.replace(event, model=model, cost_usd=self._cost(outcome, event.cost_usd))
         settlement.tell(self.call.visit, event)
-        await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
+        with tracing.span("settle"):
+            event = settlement.traced(event)
+            await self.gateway.settler.settle(settlement.settlement_of(self.call, outcome, event, None))
         observing.settled(self.call, outcome, event)
         if isinstance(error, ProviderError):
             observing.provider_failed(self.call.plan.candidates[0], error)
@@ -295,6 +299,8 @@ class _Passing:
         has_body = self.incoming.method in WITH_BODY
         if not has_body or self.body is not None:
             headers.pop("content-length", None)
+        if (parent := tracing.traceparent()) is not None:
+            headers["traceparent"] = parent
         session = self.gateway.http.session_for(self.provider, url)
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.timeout(settings.CALL_DEADLINE_S):
@@ -326,6 +332,8 @@ class _Passing:
         headers = answers.headers_of(self.gateway, self.call, outcome)
         if outcome.status < 400 and self._is_work and self._price() is None:
             headers += answers.money_headers(None, Decimal(0))
+        # It may be a page: of whom it is, nobody here knows.
+        headers.append(answers.NOSNIFF)
         headers += [
             (name.lower().encode(), answers.header_value(value))
             for name, value in response.headers.items()

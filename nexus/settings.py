@@ -272,6 +272,7 @@ DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "nexus.headers.HeadersMiddleware",
     "nexus.csp.PolicyMiddleware",
     "nexus.unreadable.UnreadableMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -16,11 +16,11 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
+from nexus.headers import PROGRAMS
+
 logger = logging.getLogger(__name__)
 
 ADMIN = "/admin/"
-# These answer in JSON, whatever they are sent.
-PROGRAMS = ("/api/", "/v1/")
 _PARTS_OF_DATES = ("__year", "__month", "__day")
 _PART = re.compile("[0-9]{1,4}")
 # The one after it ends the year that is looked for.

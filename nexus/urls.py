@@ -36,5 +36,5 @@ urlpatterns = [
     path("", include("gateway.urls")),
     path("", include("analytics.urls")),
     # The API answers in JSON, whatever is asked.
-    re_path(r"^(?:v1|api)/", UnknownPathView.as_view()),
+    re_path(r"^(?:v1|api|auth)/", UnknownPathView.as_view()),
 ]
