@@ -18,6 +18,8 @@ from nexus.instance import ROOT
 from nexus.preflight import Trouble
 
 START_S, STOP_S = 60, 60
+# What nexus.data_plane sets beside what the floors have, too.
+GATEWAY = ["--http", "nexus.bounded_http:BoundedHttp", "--no-proxy-headers", "--no-server-header"]
 _TENANT = """
 import django; django.setup()
 from billing import subscriptions
@@ -44,7 +46,8 @@ def cores() -> tuple[set[int], set[int]]:
 async def running(name: str, app: str, environment: dict[str, str], log: Path, on: set[int]) -> AsyncIterator[Server]:
     """One uvicorn process, ready when it accepts connections."""
     port = free_port()
-    program = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *SERVER]
+    own = GATEWAY if "gateway" in name else []
+    program = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *SERVER, *own]
     with log.open("ab") as out:
         argv = launched(program, signal.SIGTERM).argv
         process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=out, stderr=out)
