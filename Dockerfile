@@ -20,7 +20,7 @@ RUN NEXUS_SECRET_KEY=only-to-collect-static-files-while-building \
     python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q gateway nexus tenants billing analytics
 
-FROM python:3.12-slim-bookworm
+FROM python:3.12-slim-bookworm AS base
 # The provider's certificates are checked against the system's store.
 RUN apt-get update -q && apt-get install -y -q --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
@@ -39,5 +39,14 @@ ENV PATH=/app/.venv/bin:$PATH \
 # By number: Kubernetes cannot tell that a name is not root.
 USER 10001:10001
 EXPOSE 8000
+
+# For backups: the same with pg_dump and pg_restore (`docker compose run --rm operator python -m nexus.backup /backups/…`).
+FROM base AS operator
+USER root
+RUN uv pip install --quiet --no-cache --require-hashes --requirement requirements/postgres.txt \
+    && mkdir /backups && chown nexus:nexus /backups
+USER 10001:10001
+
+FROM base
 # `exec` form: SIGTERM reaches the server, which drains its streams. The checks name what is wrong before it starts.
 CMD ["python", "-m", "nexus.startup", "gateway", "--wait", "30", "--", "python", "-m", "nexus.serve", "gateway"]

@@ -82,7 +82,7 @@ def test_a_service_has_no_rights_and_an_end_to_what_it_uses(name: str) -> None:
     assert "privileged" not in service and "cap_add" not in service
 
 
-@pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"migrate", "jaeger"}])
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in {"migrate", "operator", "jaeger"}])
 def test_a_service_says_whether_it_is_well(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
@@ -152,7 +152,10 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
 
 def test_the_image_runs_as_a_user_without_rights() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert re.findall(r"^USER (\S+)$", text, re.MULTILINE) == ["10001:10001"]
+    last = text.rpartition("\nFROM ")[2]
+    assert last.startswith("base\n") and "USER" not in last
+    base = text.partition(" AS base\n")[2].partition("\nFROM ")[0]
+    assert re.findall(r"^USER (\S+)$", base, re.MULTILINE) == ["10001:10001"]
     assert "secrets" not in re.findall(r"^COPY (.*)$", text, re.MULTILINE)
     assert "deploy" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     for module in modules(text.replace('", "', " ")):
