@@ -29,6 +29,7 @@ from nexus.bench import (
     month,
     pages,
     report,
+    rolling,
     rounds,
     servers,
     vectors,
@@ -53,6 +54,7 @@ class Options(argparse.Namespace):
     vectors: int
     month: int
     live: bool
+    rolling: bool
     pages: bool
     records: int
 
@@ -86,6 +88,7 @@ def parse(arguments: list[str]) -> Options:
         help="instead, a month of N calls (1,000,000), and whether the books agree after it (docs/ledger.md)",
     )
     parser.add_argument("--live", action="store_true", help="instead, fifty WebSockets of live pages under load")
+    parser.add_argument("--rolling", action="store_true", help="instead, an upgrade under load, behind nginx")
     parser.add_argument("--pages", action="store_true", help="instead, each page's time with many usage records")
     parser.add_argument("--records", type=int, default=pages.RECORDS, metavar="N", help="as many (1,000,000)")
     options = parser.parse_args(arguments, namespace=Options())
@@ -178,6 +181,8 @@ def main(arguments: list[str]) -> int:
                 return 0 if asyncio.run(month.run(instance, options.month)) else 1
             if options.pages:
                 return 0 if asyncio.run(pages.run(instance, options.records)) else 1
+            if options.rolling:
+                return 0 if asyncio.run(rolling.run(instance)) else 1
             if options.live:
                 return 0 if asyncio.run(live.run(instance)) else 1
             asyncio.run(vectors.run(instance, options.vectors) if options.vectors else measure(options, instance))
