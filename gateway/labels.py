@@ -17,7 +17,7 @@ from gateway.types import Candidate, Plan
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WS"})
 # Providers by their API: what tenants call them is their text.
 KINDS = frozenset({*VENDORS, "anthropic", "gemini", "cohere", "simulated"})
-MAX_MODELS, MAX_ROUTES, MAX_ERRORS = 100, 400, 60
+MAX_MODELS, MAX_ROUTES, MAX_ERRORS = 100, 600, 60
 # Spellings of which it is remembered what they are called.
 MAX_SPELLINGS = 2_000
 # No template of ours is as long; what is, is a path.
