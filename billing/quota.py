@@ -192,7 +192,7 @@ def question(account: Account, ask: Ask) -> tuple[list[str], list[bytes]]:
         account.rates_key,
         account.stream,
         *account.in_flight_keys,
-        keyspace.hit(account.principal.tenant_id, ask.id),
+        keyspace.settled(account.principal.tenant_id, ask.id),
     ]
     if ask.answer_key is not None:
         keys.append(ask.answer_key)

@@ -63,12 +63,8 @@ def rates(tenant_id: int) -> str:
 
 
 def settled(tenant_id: int, hold_id: str) -> str:
+    """Says for a while that a call was counted: “1” when it was settled, “hit” as an exact hit."""
     return f"{_prefix(tenant_id)}s:{hold_id}"
-
-
-def hit(tenant_id: int, call_id: str) -> str:
-    """Says for a moment that an exact hit was counted, for who asks again after a lost reply."""
-    return f"{_prefix(tenant_id)}g:{call_id}"
 
 
 def in_flight(tenant_id: int, key_id: int | None = None) -> str:

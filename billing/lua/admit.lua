@@ -2,7 +2,7 @@
 -- hold on tokens and money. Checks everything first and changes counters last, so that a refusal costs nothing.
 --
 -- KEYS  1 quota hash of the period  2 holds of the period  3 rates  4 usage stream  5, 6 in flight: tenant's, key's
---       7 marker of this call's hit  8 exact entry (optional)
+--       7 marker of this call, as in settle.lua  8 exact entry (optional)
 -- ARGV  1 account (billing.quota.account_of): k key id, h seconds a hold lives, x end of the period, u whether what has
 --         no price is refused; w rates, n places in flight, q quotas, each with its `i`, the number of its policy
 --       2 call: id, p prompt tokens, c completion tokens asked for or -1, a oldest entry accepted in s or -1, d its day
@@ -190,8 +190,9 @@ if KEYS[8] then
     local entry = redis.call('HMGET', KEYS[8], 'm', 'b')
     if entry[1] and (call.a < 0 or now - cjson.decode(entry[1]).created_at <= call.a) then
         local window_after = look(1, 0)
-        -- Asked again after a reply that was lost, it counts once.
-        if redis.call('SET', KEYS[7], '1', 'NX', 'EX', 30) then
+        -- It counts once: also when it is asked again after a reply that was lost, or is done so late that who asked has
+        -- found another answer, and settled that.
+        if redis.call('SET', KEYS[7], 'hit', 'NX', 'EX', 30) then
             count(1, 0)
             redis.call('HSET', KEYS[1], 'r', quota[''].r + 1, key .. 'r', quota[key].r + 1)
             redis.call('XADD', KEYS[4], '*', 'e', ARGV[3], 'm', entry[1])

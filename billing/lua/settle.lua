@@ -18,7 +18,13 @@ if not f[1] and not call.late and not call.old then
     return -1
 end
 if not redis.call('SET', KEYS[7], '1', 'NX', 'EX', 900) then
-    return 0
+    -- An exact hit that was counted, and whose reply came too late: another answer was given. Where that cost nothing,
+    -- the hit is its record; else there are two.
+    local is_hit = redis.call('GET', KEYS[7]) == 'hit'
+    redis.call('SET', KEYS[7], '1', 'EX', 900)
+    if not is_hit or (call.t == 0 and call.c == '0') then
+        return 0
+    end
 end
 local fields, day = {}, string.format('%.0f', call.d)
 local held, cost = call.h, call.m

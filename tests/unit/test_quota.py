@@ -450,6 +450,44 @@ async def test_a_lost_reply_neither_holds_nor_counts_twice(limits: Quota, client
     assert await client.zcard(of.in_flight_keys[0]) == 1
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+async def test_a_hit_that_its_caller_never_heard_of_and_the_free_answer_in_its_place_count_once(
+    limits: Quota, client: redis.asyncio.Redis, is_late: bool
+) -> None:
+    """Redis was slow, was given up, and did what it had been told before, or after, the other answer was settled."""
+    of = account(Limits(monthly_requests=10))
+    key = keyspace.answer(of.principal.tenant_id, "f")
+    await client.hset(key, mapping={"m": b'{"created_at": 1}', "b": b"body"})
+    asked, before = ask(answer_key=key, hit_event=b'{"id": "1"}'), await client.xlen(of.stream)
+    free = quota.settlement(of, asked.id, held=None, day=asked.day, requests=1, tokens=0, cost=0, event=b"{}")
+    if is_late:
+        await limits.admit(of, ask())  # there are counters
+        counted = (await used(limits, of))[0]
+        assert await limits.settle(free)
+        assert isinstance(await limits.admit(of, asked), Hit)
+    else:
+        counted = 0
+        assert isinstance(await limits.admit(of, asked), Hit)
+        assert not await limits.settle(free)
+    assert not await limits.settle(free)
+    assert (await used(limits, of))[0] == counted + 1
+    assert await client.xlen(of.stream) == before + 1
+
+
+async def test_a_hit_that_its_caller_never_heard_of_does_not_hide_what_a_provider_was_paid(
+    limits: Quota, client: redis.asyncio.Redis
+) -> None:
+    of = account(Limits(monthly_requests=10))
+    key = keyspace.answer(of.principal.tenant_id, "f")
+    await client.hset(key, mapping={"m": b'{"created_at": 1}', "b": b"body"})
+    asked = ask(answer_key=key, hit_event=b'{"id": "1"}')
+    assert isinstance(await limits.admit(of, asked), Hit)
+    paid = quota.settlement(of, asked.id, held=None, day=asked.day, requests=1, tokens=20, cost=5, event=b"{}")
+    assert await limits.settle(paid)
+    assert not await limits.settle(paid)
+    assert await used(limits, of) == (2, 20)
+
+
 async def test_a_hold_that_its_caller_never_heard_of_is_given_back_when_the_call_has_ended(limits: Quota) -> None:
     """Redis paused, was given up, and then did what it had been told."""
     of = account(Limits(monthly_requests=10, monthly_tokens=1000, monthly_budget_usd=Decimal(1), concurrency=2))
