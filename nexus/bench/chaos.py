@@ -34,7 +34,7 @@ PAGES_PER_S = 2.0
 PATIENCE_S = 30.0
 KINDS = ("repeat", "paraphrase", "new", "new, exact tier", "stream, new", "stream, repeat")
 SHARE_OF_LIMITED = 0.25
-QUESTIONS_REPEATED, QUESTIONS_STORED = 6, 10
+QUESTIONS_REPEATED, QUESTIONS_STORED = 6, 50
 # Used up within a cell by what is sent.
 LIMITS = {QUOTA: ("monthly_requests", 30), BUDGET: ("daily_budget_usd", 0.01), RATE: ("requests_per_minute", 30)}
 Result = TypeVar("Result")
@@ -102,6 +102,7 @@ class _Play:
         self._seen: list[Seen] = []
         self._recovered_at: float | None = None
         self._over = False
+        self._notes: list[str] = []
 
     async def run(self) -> Cell:
         from nexus.bench import chaos_books
@@ -130,7 +131,7 @@ class _Play:
         finally:
             clients.close()
             pages.close()
-        return self._cell(audit.found, ended_at, told.settled_at, [*told.notes, *audit.mended])
+        return self._cell(audit.found, ended_at, told.settled_at, [*self._notes, *told.notes, *audit.mended])
 
     def _cell(self, found: Found, ended_at: float, settled_at: float | None, mended: list[str]) -> Cell:
         from nexus.bench import chaos_checks
@@ -186,6 +187,7 @@ class _Play:
             self._recovered_at = chaos_checks.recovered_at(self._seen, kinds, ended_at, streak)
             if self._recovered_at is not None:
                 return
+        self._notes += chaos_checks.unlike_usual(self._seen, kinds)
 
     def _poke(self, traffic: Traffic, made: Sequence[Workspace]) -> Callable[[], list[Asked]]:
         """One request each: holds of the dead are given back when the next one asks."""

@@ -114,6 +114,11 @@ def most_in_a_minute(answered: Iterable[Seen]) -> int:
     )
 
 
+def says_nothing(one: Seen) -> bool:
+    """A paraphrase that was asked during a fault, and answered by the provider, is an exact hit from then on."""
+    return one.asked.kind == "paraphrase" and one.answered and one.tier == "exact"
+
+
 def is_normal(one: Seen) -> bool:
     return one.answered and one.tier == NORMAL.get(one.asked.kind)
 
@@ -124,7 +129,7 @@ def recovered_at(seen: Iterable[Seen], kinds: Sequence[str], since: float, strea
     """
     runs: dict[str, list[float]] = {kind: [] for kind in kinds}
     for one in sorted(seen, key=lambda each: each.ended):
-        if (run := runs.get(one.asked.kind)) is None:
+        if (run := runs.get(one.asked.kind)) is None or says_nothing(one):
             continue
         if is_normal(one):
             run.append(one.ended)
@@ -133,6 +138,18 @@ def recovered_at(seen: Iterable[Seen], kinds: Sequence[str], since: float, strea
     if any(sum(at >= since for at in run) < streak for run in runs.values()):
         return None
     return max(max(since, run[0]) for run in runs.values())
+
+
+def unlike_usual(seen: Iterable[Seen], kinds: Sequence[str], last: int = STREAK) -> list[str]:
+    """How the last of each kind ended that were not all normal."""
+    said = []
+    ended = sorted(seen, key=lambda each: each.ended)
+    for kind in kinds:
+        tail = [one for one in ended if one.asked.kind == kind and not says_nothing(one)][-last:]
+        if not all(map(is_normal, tail)):
+            how = Counter(f"{one.fault or one.status} {one.outcome}".strip() for one in tail)
+            said.append(f"the last {len(tail)} of “{kind}”: {', '.join(f'{name} {n}' for name, n in how.items())}")
+    return said
 
 
 def by_status(seen: Iterable[Seen]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 PASS, SLOW, FREEZE, CUT = "pass", "slow", "freeze", "cut"
 WAYS = (PASS, SLOW, FREEZE, CUT)
-# One way. Above what the data plane waits for Redis, and what semantic lookups wait for vectors.
+# One way.
 SLOW_DELAY_S, SLOW_BYTES_PER_S = 0.25, 64 * 1024
 BLOCK = 64 * 1024
 # With it, closing a socket sends a reset instead of an end.
