@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
@@ -168,6 +169,8 @@ def others_busy_s() -> float:
     used = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
     own = psutil.Process()
     for process in (own, *own.children(recursive=True)):
-        times = process.cpu_times()
-        used -= times.user + times.system
+        # One that has ended since, such as a server's that does its work and leaves.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used -= times.user + times.system
     return float(used)
