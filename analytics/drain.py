@@ -6,6 +6,7 @@ lost, and nothing counts twice. What cannot be read goes to the dead letters, wi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import time
@@ -21,7 +22,7 @@ from analytics import booking, live
 from analytics.booking import is_whole, to_unit, when
 from analytics.events import HIT_EXACT, Malformed, UsageEvent
 from billing import pricing
-from tenants import keyspace
+from tenants import keyspace, tracing
 from tenants.db import by_node
 from tenants.models import Tenant
 
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 # One consumer for all workers: a name for each would stay in 64 groups after every worker that ever ran.
 GROUP, CONSUMER = "nexus", "drain"
 BATCH = 500
+# Of one batch's events, so many have their booking in their trace.
+MOST_TRACED = 50
 # Then another task gets the worker: under steady traffic the streams are never empty.
 PASS_S = 10.0
 # Events that a worker took and did not acknowledge for this long are another's to do.
@@ -174,8 +177,12 @@ class Drain:
             for delivery in deliveries:
                 self._bury(delivery.stream, delivery.id, delivery.fields, f"there is no tenant {tenant_id}")
             return 0
+        parents = dict.fromkeys(delivery.event.trace for delivery in deliveries[:MOST_TRACED] if delivery.event.trace)
+        spans = [tracing.follow("book usage", parent) for parent in parents]
         try:
-            records = booking.book(tenant, [self._priced(delivery.event) for delivery in deliveries])
+            # Queries are a part of the first: they book all events together.
+            with spans[0].inside() if spans else contextlib.nullcontext():
+                records = booking.book(tenant, [self._priced(delivery.event) for delivery in deliveries])
         except (DataError, IntegrityError) as error:
             return self._book_one_by_one(tenant, deliveries, error)
         except Exception:
@@ -184,6 +191,9 @@ class Drain:
             # A tenant in trouble does not keep the others waiting. Its events stay, and are tried again.
             logger.exception("%d usage events of %s wait", len(deliveries), tenant)
             return 0
+        finally:
+            for span in spans:
+                span.end()
         self._acknowledge(deliveries)
         return len(records)
 

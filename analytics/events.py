@@ -70,6 +70,8 @@ class UsageEvent:
     token_details: dict[str, int] | None = None
     tags: list[str] | None = None
     paid_by_platform: bool = False
+    # The span that it was written in, as W3C's `traceparent`.
+    trace: str | None = None
 
     @property
     def counts(self) -> bool:
@@ -124,7 +126,7 @@ _TYPES: dict[str, Any] = {
     "completion_tokens": int, "billed_tokens": int, "latency_ms": _NUMBER, "first_token_ms": _MAYBE_NUMBER,
     "provider_ms": _MAYBE_NUMBER, "similarity": _MAYBE_NUMBER, "entry_id": (str, type(None)),
     "variant": str, "stale": bool, "token_details": (dict, type(None)), "tags": (list, type(None)),
-    "paid_by_platform": bool,
+    "paid_by_platform": bool, "trace": (str, type(None)),
 }  # fmt: skip
 # What an exact entry's description says about its answer, under the event's own names.
 META_FIELDS = frozenset(

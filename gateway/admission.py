@@ -29,7 +29,7 @@ from gateway.errors import (
 from gateway.metrics import LIMITS_REFUSED
 from gateway.tags import tags_of
 from gateway.types import Call
-from tenants import freezing, keyspace, pace, tokens, wrong_keys
+from tenants import freezing, keyspace, pace, tokens, tracing, wrong_keys
 from tenants.authentication import INVALID_TOKEN
 from tenants.principal import DirectoryUnavailable, Principal
 from tenants.visits import CURRENT, Visit
@@ -300,4 +300,6 @@ def _hit_event(gateway: Gateway, call: Call) -> bytes:
     }
     if call.tags:
         event["tags"] = call.tags
+    if call.visit.trace is not None:
+        event["trace"] = tracing.traceparent()
     return orjson.dumps(event)

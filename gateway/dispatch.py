@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 from django.conf import settings
 
-from gateway import observing
+from gateway import genai_conventions, genai_spans, observing
 from gateway.breaker import Breakers
 from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, Unavailable, Untranslatable
 from gateway.providers.base import Provider
@@ -206,10 +206,12 @@ class Dispatcher:
         payload = upstream_payload(candidate, call)
         started = time.perf_counter()
         if not call.request.stream:
-            body = await provider.complete(candidate.provider, payload)
-            whole = Chunk(body, loaded_answer(body, candidate))
+            with genai_spans.asking(genai_conventions.CHAT, call, candidate) as span:
+                body = await provider.complete(candidate.provider, payload)
+                whole = Chunk(body, loaded_answer(body, candidate))
+                genai_spans.answered(span, whole.parsed)
             return Upstream(candidate, whole, None, (time.perf_counter() - started) * 1000)
-        chunks = provider.stream(candidate.provider, payload)
+        chunks = genai_spans.streaming(call, candidate, provider.stream(candidate.provider, payload))
         try:
             data = await anext(chunks)
         except StopAsyncIteration:

@@ -20,7 +20,7 @@ from gateway.errors import GatewayError, MethodNotAllowed
 from gateway.runtime import Gateway
 from gateway.types import Reply
 from gateway.urls import EDGE_PATHS
-from tenants import visits
+from tenants import trace_export, tracing, visits
 from tenants.visits import Visit
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ class Edge:
             headers, method = dict(scope["headers"]), scope["method"]
             visit = visits.begin(admission.request_id_of(headers), method if method in METHODS else "other", "other")
             scope[visits.IN_SCOPE] = visit
+            tracing.begin(visit, headers)
             visit.client = scope.get("client")
             try:
                 await self._answer(scope, headers, visit, receive, send)
@@ -119,7 +120,8 @@ class Edge:
             return admitted
         watch.begin(asyncio.current_task())
         # The DRF view, without the thread and the middleware that Django's own handler gives each request.
-        reply: Reply = await view().serve(gateway, admitted)
+        with tracing.span(view.__name__):
+            reply: Reply = await view().serve(gateway, admitted)
         return reply
 
     async def _pass_on(self, scope: Scope, headers: Headers, visit: Visit, receive: Receive, watch: Watch) -> Reply:
@@ -157,6 +159,7 @@ class Edge:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
+                    trace_export.start("nexus-gateway")
                     await self._start()
                     # All this lives as long as the process: the collector need not look at it again and again.
                     gc.collect()
@@ -169,6 +172,7 @@ class Edge:
             else:
                 self._stopping = True
                 await runtime.close()
+                await asyncio.to_thread(trace_export.stop)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

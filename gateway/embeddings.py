@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from redis.exceptions import RedisError
 
 from analytics.events import HIT_EXACT, UsageEvent
-from gateway import admission, answers, observing, settlement
+from gateway import admission, answers, genai_conventions, genai_spans, observing, settlement
 from gateway.dialects import openai_embeddings
 from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, NotInCache, ProviderFailed, ProviderTimedOut, Unavailable
 from gateway.settlement import Outcome
 from gateway.types import Call, Candidate, Meta, Reply
-from tenants import keyspace
+from tenants import keyspace, tracing
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
@@ -97,7 +97,9 @@ async def _settled(gateway: Gateway, call: Call, result: asyncio.Future[Embedded
     try:
         outcome, event = _booked(gateway, call, embedded, error)
         settlement.tell(call.visit, event)
-        await gateway.settler.settle(settlement.settlement_of(call, outcome, event, None))
+        with tracing.span("settle"):
+            event = settlement.traced(event)
+            await gateway.settler.settle(settlement.settlement_of(call, outcome, event, None))
         observing.settled(call, outcome, event)
     finally:
         if result.cancelled():
@@ -206,8 +208,11 @@ async def _ask(gateway: Gateway, call: Call, missing: dict[str, Any]) -> tuple[U
     async def ask(candidate: Candidate) -> Upstream:
         payload = {n: v for n, v in call.request.payload.items() if n not in openai_embeddings.OWN_FIELDS}
         payload |= {"model": candidate.model, "input": texts}
-        body = await gateway.providers[candidate.provider.kind].embed(candidate.provider, payload)
-        return Upstream(candidate, Chunk(body, _checked(body, candidate, len(texts))), None, 0.0)
+        with genai_spans.asking(genai_conventions.EMBEDDINGS, call, candidate) as span:
+            body = await gateway.providers[candidate.provider.kind].embed(candidate.provider, payload)
+            chunk = Chunk(body, _checked(body, candidate, len(texts)))
+            genai_spans.answered(span, chunk.parsed)
+        return Upstream(candidate, chunk, None, 0.0)
 
     upstream = await gateway.dispatcher.first_success(call, ask)
     assert upstream.whole is not None

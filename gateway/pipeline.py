@@ -26,6 +26,7 @@ from gateway.relay import Flight
 from gateway.runtime import Gateway
 from gateway.settlement import Outcome
 from gateway.types import Call, Reply, Sampling
+from tenants import tracing
 from tenants.principal import Principal
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,9 @@ async def serve(gateway: Gateway, call: Call) -> Reply:
     """The answer to an admitted call: it joins an identical one under way, or sets off its own. Raises GatewayError."""
     flight = gateway.flights.join(call)
     if flight is not None:
+        if call.visit.trace is not None and flight.trace is not None:
+            with tracing.span("join a flight") as span:
+                span.link(flight.trace)
         settled = gateway.tasks.spawn(settle_follower(gateway, call, flight))
         return await answers.from_flight(gateway, call, flight, settled, coalesced=True)
     flight, settled = gateway.flights.lead(call, functools.partial(fly, gateway))
@@ -78,7 +82,8 @@ async def fly(gateway: Gateway, call: Call, flight: Flight) -> None:
     probe, outcome = Probe(), Outcome(call.rules.fresh_outcome)
     error: GatewayError | None = None
     try:
-        found = await gateway.semantic.lookup(call, probe)
+        with tracing.span("semantic lookup"):
+            found = await gateway.semantic.lookup(call, probe)
         outcome.reason = probe.reason
         if found is not None and not call.rules.shadow:
             outcome = Outcome(HIT_SEMANTIC, found.meta, similarity=found.similarity, served=found)
@@ -148,7 +153,9 @@ async def land(
     settlement.tell(call.visit, event)
     if error is not None and call.idempotency_key is not None:
         await gateway.claims.release(call)
-    await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))
+    with tracing.span("settle"):
+        event = settlement.traced(event)
+        await gateway.settler.settle(settlement.settlement_of(call, outcome, event, body if error is None else None))
     observing.settled(call, outcome, event)
     if outcome.body is not None and outcome.meta is not None and outcome.ttl_s > 0:
         gateway.semantic.store(call, probe, outcome.body, outcome.meta, outcome.ttl_s)

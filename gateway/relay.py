@@ -22,6 +22,7 @@ from gateway.dispatch import Chunk, Upstream
 from gateway.errors import GatewayError, ProviderFailed
 from gateway.settlement import Outcome
 from gateway.types import Call, Meta, Usage
+from tenants.tracing import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class Flight:
         self.source: Outcome | None = None
         self.error: GatewayError | None = None
         self.ended = False
+        # Of the request that set it off, if that is traced.
+        self.trace: Trace | None = None
         self._waiting: list[asyncio.Future[None]] = []
 
     def join(self) -> None:
@@ -263,6 +266,7 @@ class Flights:
     ) -> tuple[Flight, asyncio.Task[None]]:
         """Starts `fly`, which must end the flight whatever happens."""
         flight, key = Flight(), _key(call)
+        flight.trace = call.visit.trace
         shared = call.rules.write
         if shared:
             known = self._by_key.setdefault(key, flight)

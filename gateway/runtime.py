@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import datetime as dt
 import functools
 import logging
@@ -251,7 +252,8 @@ async def current() -> Gateway:
     loop = asyncio.get_running_loop()
     task = _gateways.get(loop)
     if task is None:
-        task = _gateways[loop] = asyncio.create_task(_started())
+        # Nothing of it belongs to the request that came first.
+        task = _gateways[loop] = loop.create_task(_started(), context=contextvars.Context())
     return await asyncio.shield(task)
 
 

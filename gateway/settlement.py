@@ -13,7 +13,7 @@ from gateway.cache.semantic import Found
 from gateway.errors import ClientLeft, GatewayError
 from gateway.idempotency import KEEP_S
 from gateway.types import Call, Candidate, Meta, Usage
-from tenants import keyspace
+from tenants import keyspace, tracing
 from tenants.visits import Visit
 
 # Of a usage record's column.
@@ -191,6 +191,12 @@ def tell(visit: Visit, event: UsageEvent) -> None:
     visit.error = event.error
     if event.provider_ms is not None and not event.coalesced:
         visit.provider_s = event.provider_ms / 1000
+
+
+def traced(event: UsageEvent) -> UsageEvent:
+    """With what it is a part of: whoever books it goes on with the trace."""
+    parent = tracing.traceparent()
+    return event if parent is None else dataclasses.replace(event, trace=parent)
 
 
 def _fit(code: str) -> str:

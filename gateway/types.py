@@ -16,8 +16,8 @@ from gateway.cache import fingerprint
 from gateway.cache.policy import OwnRule
 from gateway.redaction import Redaction
 from tenants.principal import Principal
-
 from tenants.visits import Visit
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -221,11 +221,11 @@ class Call:
     tags: tuple[str, ...] = ()
     # high, default or low: who gets a provider's place first.
     priority: str = "default"
+    # What is told of the request afterwards.
+    visit: Visit = dataclasses.field(default_factory=Visit)
     started: float = dataclasses.field(default_factory=time.perf_counter)
     at: float = dataclasses.field(default_factory=time.time)
     held: Held | None = None
-    # What is told of the request afterwards.
-    visit: Visit = dataclasses.field(default_factory=Visit)
     # The most that a prompt token and a completion token may cost, in units; None: unknown, or nobody asks.
     unit_costs: tuple[int, int] | None = None
     completion_cap: int | None = None

@@ -13,10 +13,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
-@setup_logging.connect
 def leave_logging_alone(**_: Any) -> None:
     """Django's settings have said how: that somebody listens here keeps Celery from its own."""
 
 
+setup_logging.connect(leave_logging_alone)
+
 # Its signals, once there is an application.
-from nexus import sign_of_life, task_log  # noqa: E402, F401
+from nexus import sign_of_life, task_log, task_traces  # noqa: E402, F401

@@ -16,8 +16,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from nexus.masking import mask
 from tenants import visits
 
-FORMATS = ("json", "text")
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMATS: tuple[str, ...] = ("json", "text")
+LEVELS: tuple[str, ...] = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 # What of a record is for programs: never a secret, and never masked.
 _OWN = frozenset({"level", "at", "request_id", "trace_id", "tenant", "key"})
 

@@ -25,7 +25,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException, RedisError
 from redis.retry import Retry as SyncRetry
 
-from tenants import cluster
+from tenants import cluster, traced_queries
 from tenants.cluster import AnyLane, ClusterLane
 from tenants.lane import Lane
 
@@ -80,7 +80,12 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
     parameters = {name: database[key] for name, key in names.items() if database[key]}
     return AsyncConnectionPool(
         make_conninfo(**parameters, **database["OPTIONS"]),
-        kwargs={"autocommit": True, "connect_timeout": 5, "application_name": "nexus-gateway"},
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": 5,
+            "application_name": "nexus-gateway",
+            "cursor_factory": traced_queries.Cursor,
+        },
         configure=configure,
         min_size=1,
         max_size=settings.DATABASE_POOL_SIZE,

@@ -22,6 +22,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from tenants import tracing
+
 # Redis' silence is counted in so many parts, each with a look at the socket: however long this process was busy itself,
 # it counts as one of them.
 PARTS = 4
@@ -39,6 +41,9 @@ REFUSALS = (
     "ERR invalid password",
     "ERR This instance has cluster support",
 )
+
+# Of each command in a trace: never its keys, nor what is in them.
+_TOLD = {"db.system.name": "redis"}
 
 Word = str | bytes | int | float
 
@@ -248,6 +253,8 @@ class _Connection(asyncio.Protocol):
         if self.closed or self._transport is None:
             future.set_exception(RedisConnectionError("the connection is closed"))
             return future
+        if tracing.SPAN.get() is not None:
+            tracing.note(f"redis {words[0]!s}", {**_TOLD, "db.operation.name": str(words[0])}, future)
         self._waiting.append((future, self._part))
         self._transport.write(hiredis.pack_command(words))  # type: ignore[arg-type]  # its stub means one word
         if self._timer is None:

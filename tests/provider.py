@@ -31,8 +31,12 @@ async def _respond(scope: dict[str, Any], body: bytes, receive: Any, send: Any) 
     payload = orjson.loads(body)
     model = payload["model"]
     calls[model] += 1
-    authorization = dict(scope["headers"]).get(b"authorization", b"").decode()
-    last.update(payload=payload, authorization=authorization)
+    headers = {name: value.decode() for name, value in scope["headers"]}
+    last.update(
+        payload=payload,
+        authorization=headers.get(b"authorization", ""),
+        traceparent=headers.get(b"traceparent"),
+    )
     under_way[model] += 1
     most_at_once[model] = max(most_at_once[model], under_way[model])
     answering, leaving = asyncio.create_task(_chat(model, payload, send)), asyncio.create_task(receive())

@@ -7,6 +7,7 @@ that dies loses the rows of its last moment, and none of the answers.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from typing import Any
 
@@ -45,7 +46,8 @@ class Writer:
         self._count += entry.fingerprint not in rows
         rows[entry.fingerprint] = entry
         if self._task is None:
-            self._task = asyncio.create_task(self._write())
+            # Not a part of the request that came first: it writes what all of them left.
+            self._task = asyncio.get_running_loop().create_task(self._write(), context=contextvars.Context())
 
     async def close(self) -> None:
         """Waits for what is being written."""

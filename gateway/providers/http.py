@@ -14,6 +14,7 @@ import orjson
 
 from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut, Untranslatable
 from gateway.types import ProviderConfig
+from tenants import tracing
 from tenants.network import PrivateAddress, check_literal
 
 # A line of a stream: the longest are tool arguments or base64 audio.
@@ -109,6 +110,8 @@ class Http:
             body = orjson.dumps(payload)
         except TypeError:
             raise Untranslatable("so deep a nesting", provider=config.name) from None
+        if (parent := tracing.traceparent()) is not None:
+            headers = {**headers, "traceparent": parent}
         post = self.session_for(config, url).post(
             url, data=body, headers={"Content-Type": "application/json", **headers}, allow_redirects=False
         )

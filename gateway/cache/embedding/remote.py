@@ -26,6 +26,7 @@ from gateway.cache.embedding.batches import Batches
 from gateway.cache.embedding.embedding_pb2 import TOO_LONG, UNREADABLE, EmbedRequest, EmbedResponse, Result
 from gateway.cache.embedding.embedding_pb2_grpc import EmbeddingStub
 from gateway.cache.embedding.pause import LONGEST_S, Pause
+from tenants import tracing
 
 # The protocol's (embedding.proto).
 MAX_TEXTS, MAX_TEXT_BYTES = 64, 32 * 1024
@@ -65,8 +66,12 @@ class _Service:
 
     async def ask(self, texts: list[str], timeout_s: float) -> EmbedResponse:
         """Raises EmbeddingUnavailable."""
+        parent = tracing.traceparent()
+        metadata = None if parent is None else (("traceparent", parent),)
         try:
-            response: EmbedResponse = await self._stub.Embed(EmbedRequest(texts=texts), timeout=timeout_s)
+            response: EmbedResponse = await self._stub.Embed(
+                EmbedRequest(texts=texts), timeout=timeout_s, metadata=metadata
+            )
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise EmbeddingLate(f"{self.address} did not answer within {timeout_s * 1000:.0f} ms.") from None

@@ -29,6 +29,7 @@ from gateway.cache.embedding.embedding_pb2 import (
 )
 from gateway.cache.embedding.minilm import MiniLM
 from gateway.cache.embedding.remote import MAX_TEXT_BYTES, MAX_TEXTS
+from tenants import trace_export, tracing
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,9 @@ class EmbeddingService(embedding_pb2_grpc.EmbeddingServicer):
         until = time.monotonic() + time_left_s if time_left_s is not None else float("inf")
         self._waiting += count
         try:
-            results = await self._compute_all(list(request.texts), until)
+            with tracing.follow("embed texts", parent_of(context), tracing.SERVER) as span:
+                span.tell({"rpc.system.name": "grpc", "rpc.method": f"{NAME}/Embed", "nexus.texts": count})
+                results = await self._compute_all(list(request.texts), until)
         finally:
             self._waiting -= count
         return EmbedResponse(model=self._model.name, dimensions=self._model.dimensions, results=results)
@@ -100,11 +103,20 @@ class EmbeddingService(embedding_pb2_grpc.EmbeddingServicer):
             return Result(refusal=FAILED)
 
 
+def parent_of(context: grpc.aio.ServicerContext[EmbedRequest, EmbedResponse]) -> str | None:
+    """The caller's span, where its request is traced."""
+    if not tracing.is_on():
+        return None
+    found = next((value for name, value in context.invocation_metadata() or () if name == "traceparent"), None)
+    return found if isinstance(found, str) else None
+
+
 async def serve(model: MiniLM, listen: str, *, threads: int, report: Callable[[str], None]) -> None:
     """Until SIGTERM or SIGINT; what is under way then is answered. Raises OSError where it cannot listen."""
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    trace_export.start("nexus-embedder")
     server = grpc.aio.server(options=SERVER_OPTIONS)
     service, status = EmbeddingService(model, threads=threads), health.aio.HealthServicer()
     embedding_pb2_grpc.add_EmbeddingServicer_to_server(service, server)
@@ -120,6 +132,7 @@ async def serve(model: MiniLM, listen: str, *, threads: int, report: Callable[[s
         await server.stop(DRAIN_S)
     finally:
         service.close()
+        await asyncio.to_thread(trace_export.stop)
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:
