@@ -54,8 +54,11 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("role", choices=ROLES, help="what is about to start")
     parser.add_argument("--strict", action="store_true", help="stop also when Postgres or Redis cannot be reached")
     parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="for Postgres and Redis so long (0)")
-    parser.add_argument("command", nargs="*", help="after “--”: becomes this command when nothing is wrong")
-    return parser.parse_args(arguments, namespace=Options())
+    parser.epilog = "After “--”: the command that it becomes when nothing is wrong."
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser.parse_args(arguments[:at], namespace=Options())
+    options.command = arguments[at + 1 :]
+    return options
 
 
 def look(role: str, *, wait_s: float = 0.0) -> list[Found]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nexus import env, startup
+from nexus import env, serve, startup, upgrade
 from nexus.instance import ROOT
 
 BASE = ROOT / "deploy" / "kubernetes" / "base"
@@ -131,6 +131,20 @@ def test_only_the_proxy_is_reached_from_outside() -> None:
 def test_every_role_is_checked_before_it_starts() -> None:
     checked = {name: re.search(r"nexus\.startup (\w+)", str_of(SERVICES[name]["command"])) for name in OURS}
     assert {found[1] if found else "" for found in checked.values()} == set(startup.ROLES)
+
+
+def test_every_command_after_a_check_is_one_that_it_understands() -> None:
+    commands = [pod["spec"]["containers"][0]["command"] for pod in pods().values()]
+    commands += [SERVICES[name]["command"] for name in OURS if SERVICES[name]["command"][0] == "python"]
+    for command in commands:
+        assert command[:3] == ["python", "-m", "nexus.startup"]
+        options = startup.parse(command[3:])
+        if options.command[:3] == ["python", "-m", "nexus.serve"]:
+            assert serve.parse(options.command[3:]).plane == options.role
+        elif options.command[:3] == ["python", "-m", "nexus.upgrade"]:
+            upgrade.parse(options.command[3:])
+        else:
+            assert options.command[0] in {"celery", "python"}
 
 
 def str_of(command: list[str] | str) -> str:

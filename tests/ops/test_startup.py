@@ -36,7 +36,7 @@ def test_a_right_installation_has_nothing_to_say(role: str, monkeypatch: pytest.
 
 
 def test_when_all_is_well_it_becomes_the_command() -> None:
-    done = run("worker", "--", sys.executable, "-c", "print('started')")
+    done = run("worker", "--strict", "--wait", "1", "--", sys.executable, "-c", "print('started')")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "started")
 
 
