@@ -54,6 +54,7 @@ class Standing(NamedTuple):
     drifting_since: dt.datetime | None
     grace_until: dt.datetime | None
     is_suspended: bool
+    is_frozen: bool
     inside: Inside | None
 
     @property
@@ -67,6 +68,7 @@ class Standing(NamedTuple):
         many = share is not None and inside is not None and inside.calls >= AT_LEAST and share >= MANY_ERRORS
         found = [
             (self.is_suspended, gettext("suspended")),
+            (self.is_frozen, gettext("being moved")),
             (self.drifting_since is not None, gettext("books differ")),
             (self.grace_until is not None, gettext("payment failed")),
             (many, gettext("%(share)s errors") % {"share": percent(share)}),
@@ -123,6 +125,7 @@ def standings(tenants: Sequence[Tenant]) -> dict[int, Standing]:
             since.get(tenant.pk),
             tenant.subscription.grace_until,
             tenant.status == Tenant.Status.SUSPENDED,
+            tenant.moving_since is not None,
             inside.get(tenant.pk),
         )
     return found

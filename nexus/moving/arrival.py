@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Field
+from django.db.models import NOT_PROVIDED, Field
 from psycopg import sql
 
 from billing.models import Plan
@@ -82,6 +82,8 @@ class Arrival:
         settled = keys.settle(self._first[tables.KEY], self._keys)
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL maintenance_work_mem = '{_INDEX_MEMORY}'")
+            # Helpers share that memory, of which a container has 64 MB.
+            cursor.execute("SET LOCAL max_parallel_maintenance_workers = 0")
         with provisioning.filled_schema(self._schema):
             while part is not None and part.table in tables.TENANTS_OWN:
                 self._copy(part)
@@ -220,7 +222,11 @@ def _missing(table: str, columns: Sequence[str]) -> dict[str, bytes]:
     """The columns that a row must have and the file does not give, with their defaults."""
     there = {*columns, "id", _TENANT}
     fields = [field for field in model_of(table)._meta.local_concrete_fields if field.column not in there]
-    return {str(field.column): _default(field) for field in fields if not field.null}
+    return {str(field.column): _default(field) for field in fields if not _may_lack(field)}
+
+
+def _may_lack(field: Field[Any, Any]) -> bool:
+    return field.null or field.db_default is not NOT_PROVIDED
 
 
 def _default(field: Field[Any, Any]) -> bytes:

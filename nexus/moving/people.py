@@ -35,6 +35,7 @@ class People:
         for row in self.made:
             user = User(pk=self.numbers[int(row["id"] or 0)], email=row["email"] or "", name=row["name"] or "")
             user.date_joined = dt.datetime.fromisoformat(str(row["date_joined"]))
+            user.is_active = row["is_active"] == "t"
             user.set_unusable_password()
             user.save(force_insert=True)
         made = {row["id"]: row["email"] for row in self.made}

@@ -44,11 +44,11 @@ SUBSCRIPTION, DOMAIN = "billing_subscription", "tenants_domain"
 FIRST = (TENANT, USER, ADDRESS, KEY)
 
 PUBLIC: dict[str, Decision] = {
-    TENANT: Moved("id = %(tenant)s", without=("moving_since", "support_access_until")),
+    TENANT: Moved("id = %(tenant)s", without=("moving_since", "support_access_until", "internal")),
     USER: Moved(
         f"id IN ({_MEMBERS})",
         # Nobody is an operator there because they are one here; passwords are set again, by a link to the mailbox.
-        without=("password", "last_login", "is_staff", "is_superuser", "is_active", "claimed_at"),
+        without=("password", "last_login", "is_staff", "is_superuser", "claimed_at"),
     ),
     ADDRESS: Moved(f"user_id IN ({_MEMBERS})", without=("id",), people=("user_id",)),
     KEY: Moved(_OF_TENANT, without=_NUMBERED[1:], people=("created_by_id",)),

@@ -14,11 +14,13 @@ from allauth.account.models import EmailAddress
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
+from django.test import Client
 
 from analytics.models import UsageRecord, WebhookEndpoint
 from billing.models import LedgerEntry, Subscription
 from gateway import setups
 from gateway.models import CacheEntry, Provider
+from nexus.bench import pages_asked
 from nexus.moving import arrival, tables
 from nexus.moving.archive import Reader, TransferKey
 from tenants import freezing, secretbox
@@ -134,6 +136,19 @@ def test_a_copy_beside_the_original_has_all_rows_and_no_working_key(filled: Work
         # What is made next has a number that nobody has.
         Provider.objects.create(name="next", kind="openai")
         assert CacheEntry.objects.count() == 1
+
+
+def test_every_page_of_an_arrived_workspace_opens(filled: Workspace, client: Client, tmp_path: Path) -> None:
+    Exported(filled.tenant, tmp_path).arrive("--as", f"{filled.tenant.slug}-p")
+    client.force_login(filled.owner)
+    opened = 0
+    for page in pages_asked.workspace_pages():
+        if not page.arguments:
+            answer = client.get(pages_asked.address(page, f"{filled.tenant.slug}-p", {}))
+            # Some are only to be sent to, others lead on.
+            assert answer.status_code in {200, 302, 404, 405}, page
+            opened += answer.status_code == 200
+    assert opened > 25
 
 
 def test_indexes_and_constraints_are_those_of_a_new_workspace(filled: Workspace, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from django.test import Client
 
+from nexus import operations
 from tenants import freezing
-from tenants.models import AuditEvent
+from tenants.models import AuditEvent, Tenant
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import call
@@ -53,3 +54,9 @@ def test_pages_of_a_frozen_workspace_show_and_change_nothing(alice: Workspace, c
     assert refused.status_code == 503 and "being moved" in refused.content.decode()
     alice.tenant.refresh_from_db()
     assert alice.tenant.name != "Other"
+
+
+def test_operators_see_that_a_workspace_is_frozen(alice: Workspace) -> None:
+    freezing.freeze(alice.tenant)
+    tenant = Tenant.objects.select_related("subscription__plan").get(pk=alice.tenant.pk)
+    assert operations.standings([tenant])[tenant.pk].faults == ["being moved"]
