@@ -45,6 +45,7 @@ PERSONAL = Cacheability(False, gettext_noop("it asks about one person's own data
 ACTION = Cacheability(False, gettext_noop("it asks to do something"), PERSONAL_TTL_S)
 # Of workspaces that redact (gateway.cache.privacy).
 PRIVATE = Cacheability(False, gettext_noop("it holds personal data or a secret"), PLAIN_TTL_S)
+UNSEEN = Cacheability(False, gettext_noop("it has characters that nobody sees"), PLAIN_TTL_S)
 FOLLOW_UP = Cacheability(False, gettext_noop("it lives from what was said before"), PLAIN_TTL_S)
 
 # What a tenant's own rules can say of a question.
@@ -56,7 +57,7 @@ CLASSES = {
     "never": Cacheability(False, gettext_noop("the workspace's rules say so"), 0),
 }
 # Why a question is answered by the exact tier alone.
-REASONS = (*(kind.reason for kind in CLASSES.values() if kind.reason), FOLLOW_UP.reason, PRIVATE.reason)
+REASONS = (*(kind.reason for kind in CLASSES.values() if kind.reason), FOLLOW_UP.reason, PRIVATE.reason, UNSEEN.reason)
 
 _NOW = (
     r"(?:today|tonight|tomorrow|now|right now|currently|at the moment|this (?:morning|afternoon|evening|week|weekend))"
@@ -166,6 +167,8 @@ def classify(text: str, own: tuple[OwnRule, ...] = ()) -> Cacheability:
     if own and (rule := _own_rule(lowered, own)):
         kind = CLASSES[rule.kind]
         return kind if rule.ttl_s is None else kind._replace(ttl_s=rule.ttl_s)
+    if not text.isascii() and _UNSEEN.search(text):
+        return UNSEEN
     words = frozenset(_WORD.findall(lowered))
     if not words and not any(character.isalnum() for character in lowered):
         return FOLLOW_UP
@@ -180,6 +183,11 @@ def classify(text: str, own: tuple[OwnRule, ...] = ()) -> Cacheability:
     return PLAIN
 
 
+# Zero width, direction, tags, variations: a model reads them, and a comparison does not. They can spell whole orders.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 # Of any alphabet.
 OWN_WORD = re.compile(r"[^\W_]+")
 
