@@ -26,6 +26,7 @@ from nexus.up import build_model, finish
 TESTS_NEED_MB = 1000
 # Each with a gateway, a provider and a browser takes about 1.5 GB.
 MOST_PROCESSES = 4
+APPS = ("analytics", "billing", "gateway", "nexus", "tenants")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -44,6 +45,7 @@ def checks(arguments: list[str]) -> list[Check]:
         Check("ruff format", [str(scripts / "ruff"), "format", "--check", "."]),
         Check("mypy", [sys.executable, "-m", "mypy", "."]),
         Check("import contracts", [str(scripts / "lint-imports")]),
+        Check("bandit", [str(scripts / "bandit"), "-q", "-c", "pyproject.toml", "-r", *APPS, "bin"]),
         Check("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
         Check("migrations since the release", [sys.executable, "-m", "nexus.migration_rules"]),
         pytest,

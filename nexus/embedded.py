@@ -76,7 +76,8 @@ def socket_folder(var: Path) -> Path:
         noted = Path(note.read_text(encoding="utf-8").strip())
         if _is_private(noted):
             return noted
-    folder = Path(tempfile.mkdtemp(prefix="nexus-", dir="/tmp"))
+    # Made new, for its owner alone.
+    folder = Path(tempfile.mkdtemp(prefix="nexus-", dir="/tmp"))  # nosec B108
     note.write_text(f"{folder}\n", encoding="utf-8")
     return folder
 

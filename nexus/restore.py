@@ -93,7 +93,8 @@ def _make_room(*, replaces: bool) -> None:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS public")
         if not schemas:
             cursor.execute("DROP EXTENSION IF EXISTS vector")
-    with open_redis(timeout_s=backup.REDIS_TIMEOUT_S) as client, redis.Redis.from_url(settings.REDIS_URL) as bus:
+    bus_of_all = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=backup.REDIS_TIMEOUT_S)
+    with open_redis(timeout_s=backup.REDIS_TIMEOUT_S) as client, bus_of_all as bus:
         if (client.dbsize() or bus.dbsize()) and not replaces:
             raise Trouble("Redis is not empty: name an empty one, or use --force, which empties it.")
         for each in (client, bus):
