@@ -70,7 +70,9 @@ class _Library(Collector):
 def written(accept: str = "") -> tuple[bytes, str]:
     """Of all web processes of this copy, where there are several; else of this one. And its media type."""
     registry = CollectorRegistry()
-    for part in (_Library(), exposition.Counted(), _INSTALLATION):
-        registry.register(part)
+    registry.register(_Library())
+    registry.register(_INSTALLATION)
     write, media_type = choose_encoder(accept)
-    return write(registry), media_type
+    by_library, openmetrics = write(registry), media_type.startswith("application/openmetrics-text")
+    own = "".join(exposition.lines(openmetrics=openmetrics)).encode()
+    return own + by_library, media_type

@@ -21,7 +21,7 @@ MODEL, ROUTE = "gpt-4o-mini", "/v1/chat/completions"
 @pytest.fixture(scope="module")
 def gateway(database: None) -> Iterator[str]:
     """One that nobody else calls."""
-    with servers.gateway() as running:
+    with servers.gateway(NEXUS_CALL_DEADLINE_S="60") as running:
         yield running.url
 
 

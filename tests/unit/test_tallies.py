@@ -145,19 +145,39 @@ def test_a_file_that_cannot_be_read_hides_no_other(shared: Path) -> None:
     assert sample(scrape.written(OPENMETRICS)[0].decode(), "cache_hit_total", tier="exact") == before + 5
 
 
+def histogram(*rows: Any) -> list[Any]:
+    family = Family("f", "", ("a",), (1.0, 2.0))
+    text = "".join(exposition._histogram(family, [{"rows": {"f": [row]}} for row in rows], openmetrics=True))
+    return [one for found in parsed(f"{text}# EOF\n") for one in found.samples]  # type: ignore[no-untyped-call]
+
+
 def test_rows_of_another_version_with_other_buckets_are_left_out() -> None:
-    family = Family("f", "", (), (1.0, 2.0))
-    rows: Any = {"f": [((), [1, 2, 3], 4.0, [])]}, {"f": [((), [1, 2], 3.0, [])]}
-    found = exposition._histogram(family, [{"rows": one} for one in rows])
-    assert [one.value for one in found.samples if one.name == "f_count"] == [6]
+    found = histogram((["x"], [1, 2, 3], 4.0, []), (["x"], [1, 2], 3.0, []))
+    assert [one.value for one in found if one.name == "f_count"] == [6]
 
 
 def test_an_exemplar_never_has_a_long_text_of_a_client() -> None:
-    row = Row((1.0,))
+    row = Row((1.0, 2.0))
     row.add_with(0.5, "x" * 128, "a" * 32)
-    snapshot = {"rows": {"f": [((), row.counts, row.total, list(row.exemplars.items()))]}}
-    (first, *_) = exposition._histogram(Family("f", "", (), (1.0,)), [snapshot]).samples
-    assert first.exemplar is not None and first.exemplar.labels == {"trace_id": "a" * 32}
+    first, *_ = histogram((["x"], row.counts, row.total, list(row.exemplars.items())))
+    assert first.exemplar.labels == {"trace_id": "a" * 32}
+
+
+PRINTABLE = string.ascii_letters + string.digits + string.punctuation + " "
+PLAIN = string.ascii_letters + string.digits + "_.:-"
+
+
+@given(some.text(PRINTABLE), some.text(string.printable, max_size=128), some.floats(0, 1e9))
+def test_whatever_a_label_or_a_request_id_is_the_page_can_be_read(label: str, request_id: str, value: float) -> None:
+    row = Row((1.0, 2.0))
+    row.add_with(value, request_id, "")
+    found = histogram(([label], row.counts, row.total, list(row.exemplars.items())))
+    assert {one.labels["a"] for one in found} == {label}
+    is_plain = 0 < len(request_id) <= 64 and set(request_id) <= set(PLAIN)
+    assert {one.exemplar.labels.get("request_id") for one in found if one.exemplar} == {
+        request_id if is_plain else None
+    }
+    assert next(one.value for one in found if one.name == "f_sum") == value
 
 
 class Slow(Collector):
