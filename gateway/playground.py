@@ -15,7 +15,7 @@ from gateway import admission, answers, pipeline, runtime
 from gateway.dialects import playground_chat
 from gateway.errors import GatewayError, Unavailable
 from gateway.types import Reply
-from tenants import apikeys
+from tenants import apikeys, visits
 from tenants.audit import By
 from tenants.models import ApiKey, Tenant
 from tenants.principal import Principal
@@ -48,7 +48,8 @@ def _living(tenant: Tenant) -> ApiKey | None:
 
 async def answer(public_id: str, headers: dict[bytes, bytes], body: bytes) -> Reply:
     """In the playground's dialect, also where it is refused."""
-    request_id = admission.new_id()
+    visit = visits.CURRENT.get()
+    request_id = visit.request_id if visit is not None else admission.new_id()
     try:
         gateway = await runtime.current()
         principal = await _load(gateway, public_id)

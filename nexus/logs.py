@@ -36,7 +36,8 @@ def settings_of(format: str, level: str) -> dict[str, Any]:
             "httpx": {"level": "WARNING"},
             "httpx2": {"level": "WARNING"},
             "django.channels.server": {"level": "WARNING"},
-            "opentelemetry": {"level": "WARNING"},
+            # Of a collector that is away: each batch that was lost, not each attempt.
+            "opentelemetry": {"level": "ERROR"},
             # They come with formats of their own.
             "uvicorn": through_root,
             "uvicorn.error": through_root,

@@ -5,6 +5,7 @@ Spans wait in a bounded queue, and a thread sends them: a collector that is away
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -63,12 +64,15 @@ def _resource(service: str) -> Resource:
 
 
 def stop() -> None:
-    """Sends what is waiting, and ends its thread. Blocks for some seconds where nobody answers."""
+    """Sends what is waiting, and ends its thread. Blocks, for LAST_S where nobody answers."""
     global _provider
     tracing.use(None)
     if _provider is not None:
         provider, _provider = _provider, None
-        provider.shutdown()
+        # Its own end would wait for each batch in turn.
+        ending = threading.Thread(target=provider.shutdown, name="traces-end", daemon=True)
+        ending.start()
+        ending.join(LAST_S)
 
 
 def flush() -> None:

@@ -1,4 +1,4 @@
-"""`bin/bench load` and `bin/bench chaos`: what can be said to them, read from the command line."""
+"""What can be said to `bin/bench load`, `bin/bench chaos` and `bin/bench observability` on the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import uvloop
 
 from nexus.bench import chaos as chaos_runs
 from nexus.bench import chaos_parts, endurance
+from nexus.bench import observability as telling
 from nexus.instance import Instance
 
 
@@ -49,4 +50,16 @@ def chaos(instance: Instance, arguments: list[str]) -> bool:
     return uvloop.run(chaos_runs.run(instance, wanted))
 
 
-COMMANDS = {"load": load, "chaos": chaos}
+def observability(instance: Instance, arguments: list[str]) -> bool:
+    parser = argparse.ArgumentParser(
+        prog="bin/bench observability", description="What metrics, access log and traces cost each request."
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="of each mode (7)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each run (2)")
+    options = parser.parse_args(arguments)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds and --seconds take positive numbers.")
+    return uvloop.run(telling.run(instance, telling.Wanted(options.rounds, options.seconds)))
+
+
+COMMANDS = {"load": load, "chaos": chaos, "observability": observability}
