@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,12 +14,14 @@ import pytest
 from django.urls import reverse
 
 from analytics.tasks import drain_usage
+from gateway.cache.embedding.remote import RemoteEmbedder
 from nexus import task_traces
 from tenants import trace_export, tracing, visits
 from tests import servers
 from tests.calls import chat, records
 from tests.conftest import Workspace
 from tests.fakes.collector import Collector, Told, collecting
+from tests.unit.test_embedder_service import embedder as embedding_service
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -35,7 +38,7 @@ def to(collector: Collector, **more: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def traced(database: None) -> Iterator[Traced]:
     """A gateway that traces every request."""
-    with collecting() as collector, servers.gateway(**to(collector)) as gateway:
+    with collecting() as collector, servers.gateway(None, **to(collector)) as gateway:
         yield Traced(gateway.url, collector)
 
 
@@ -208,7 +211,7 @@ def test_strangers_parents_are_not_believed(traced: Traced, fake: Workspace, giv
 def test_parents_are_believed_where_that_is_set(database: None, fake: Workspace) -> None:
     with (
         collecting() as collector,
-        servers.gateway(**to(collector, NEXUS_TRACE_PARENTS="on", NEXUS_TRACE_RATIO="0")) as gateway,
+        servers.gateway(None, **to(collector, NEXUS_TRACE_PARENTS="on", NEXUS_TRACE_RATIO="0")) as gateway,
     ):
         request_id = asked(gateway.url, fake.key, headers={"traceparent": PARENT})
         edge = named(collector.trace_of(request_id, EDGE), EDGE)
@@ -223,7 +226,7 @@ def test_parents_are_believed_where_that_is_set(database: None, fake: Workspace)
 
 def test_nothing_is_traced_that_is_not_sampled(database: None, fake: Workspace, provider: str) -> None:
     with collecting() as collector:
-        with servers.gateway(**to(collector, NEXUS_TRACE_RATIO="0")) as gateway:
+        with servers.gateway(None, **to(collector, NEXUS_TRACE_RATIO="0")) as gateway:
             asked(gateway.url, fake.key, headers={"traceparent": PARENT})
         # It has stopped, and sent what it had.
         assert collector.spans == []
@@ -263,3 +266,24 @@ def test_a_task_goes_on_with_the_request_that_asked_for_it(traced: Traced, booki
     run, send = "run analytics.tasks.drain_usage", "send analytics.tasks.drain_usage"
     spans = traced.collector.trace_of(request_id, "POST /some/page", run, send)
     assert parents(named(spans, run), spans) == [send, "POST /some/page"]
+
+
+def test_the_embedding_service_is_a_part_of_the_trace(traced: Traced, booking: None) -> None:
+    request_id = new_id()
+
+    async def embed(address: str) -> None:
+        embedder = RemoteEmbedder([address], deadline_s=20)
+        await embedder.start()
+        visit = visits.begin(request_id, "POST", "/some/question")
+        tracing.begin(visit, {})
+        await embedder.embed("who was Ada Lovelace?")
+        visits.finish(visit)
+        await embedder.close()
+
+    with embedding_service() as service:
+        asyncio.run(embed(service.address))
+        trace_export.flush()
+        spans = traced.collector.trace_of(request_id, "POST /some/question", "embed texts")
+    told = named(spans, "embed texts")
+    assert (told.service, told.kind, told.attributes["nexus.texts"]) == ("nexus-embedder", "SERVER", 1)
+    assert parents(told, spans) == ["POST /some/question"]
