@@ -374,7 +374,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 # Beside allauth's own: an office has one address.
-ACCOUNT_RATE_LIMITS = {"login": "60/m/ip"}
+# Letters to one address are few: who asks for them need not be who gets them.
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "reset_password": "20/m/ip,5/h/key"}
 USERSESSIONS_ADAPTER = "tenants.accounts.SessionsAdapter"
 MFA_ADAPTER = "tenants.accounts.SecretsAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
