@@ -13,7 +13,7 @@ from tenants import freezing
 from tenants.models import AuditEvent, Tenant
 from tests.calls import chat
 from tests.conftest import Workspace
-from tests.management import call
+from tests.management import call, manages
 
 
 def test_apps_of_a_frozen_workspace_are_told_to_try_again(
@@ -40,7 +40,7 @@ def test_apps_of_a_frozen_workspace_are_told_to_try_again(
 
 def test_the_management_api_of_a_frozen_workspace_changes_nothing(alice: Workspace) -> None:
     freezing.freeze(alice.tenant)
-    answer = call(alice, "GET", "/v1/usage")
+    answer = call(manages(alice), "GET", "/api/providers")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "tenant_moving")
     assert answer["Retry-After"] == "10"
 
