@@ -27,6 +27,7 @@ from redis.retry import Retry as SyncRetry
 
 from tenants import cluster, traced_queries
 from tenants.cluster import AnyLane, ClusterLane
+from tenants.impatient import Impatient
 from tenants.lane import Lane
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
     parameters = {name: database[key] for name, key in names.items() if database[key]}
     return AsyncConnectionPool(
         make_conninfo(**parameters, **database["OPTIONS"]),
+        connection_class=Impatient,
         kwargs={
             "autocommit": True,
             "connect_timeout": 5,

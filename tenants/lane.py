@@ -151,7 +151,8 @@ class Lane:
             except OSError as error:
                 self._failed()
                 raise RedisConnectionError(str(error)) from error
-            except RedisConnectionError:
+            except (RedisConnectionError, RedisTimeoutError):
+                # The latter where it accepts connections, and says nothing on them.
                 self._failed()
                 raise
             return self._connection

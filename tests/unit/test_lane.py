@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tenants.lane import Lane
+from tenants.lane import FAILURES_TO_OPEN, Lane, _Connection
 
 
 @pytest.fixture
@@ -54,6 +54,25 @@ async def test_a_cut_connection_is_told_to_all_and_opened_again(lane: Lane) -> N
     with pytest.raises(RedisConnectionError):
         await waiting
     assert await lane.call("PING") == b"PONG"
+
+
+async def test_a_redis_that_accepts_and_says_nothing_is_left_alone_after_a_few_tries(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        lane = Lane(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=5)
+        # Its first question goes unanswered before all the time for a connection is over.
+        monkeypatch.setattr(lane, "_protocol", lambda: _Connection(0.02))
+        answers = await asyncio.gather(*(lane.call("PING") for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(answer, RedisConnectionError | RedisTimeoutError) for answer in answers)
+        assert len(accepted) == FAILURES_TO_OPEN
+        for writer in accepted:
+            writer.close()
 
 
 async def test_silence_is_a_timeout_and_the_connection_is_given_up() -> None:
