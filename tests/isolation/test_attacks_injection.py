@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 from tenants.db import schema_of
 from tenants.models import ApiKey, Tenant
 from tests import servers
-from tests.cached import ask, bring_in, entries_of, exact_keys, keep, post, until
+from tests.cached import ask, bring_in, entries_of, exact_keys, get, keep, post, until
 from tests.calls import records
 from tests.conftest import Workspace
 from tests.management import call, manages
@@ -106,7 +106,7 @@ def test_a_models_name_ends_no_header_and_no_key(server: str, alice: Workspace) 
         assert "x-evil" not in answer.headers
         answered += answer.status_code == 200
         # Whatever it did, the counters still stand.
-        usage = httpx2.get(f"{server}/v1/usage", headers={"Authorization": f"Bearer {alice.key}"}).json()
+        usage = get(server, alice, "/v1/usage").json()
         assert usage["requests"]["used"] == answered
 
 

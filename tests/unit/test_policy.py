@@ -70,3 +70,15 @@ def test_fresh_answers_are_kept_for_a_minute_only() -> None:
 )
 def test_hostile_texts_are_classified_too(text: str) -> None:
     assert policy.classify(text).ttl_s > 0
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\u00ad", "\u202e", "\ufeff", "\u2063", "\U000e0041", "\U000e0141"])
+def test_what_has_characters_that_nobody_sees_is_not_compared(unseen: str) -> None:
+    """Wherever they stand: a model reads them all."""
+    for text in (f"What is a bo{unseen}nd?", f"What is a bond? {'Please. ' * 200}{unseen}"):
+        assert policy.classify(text) == policy.UNSEEN
+
+
+@pytest.mark.parametrize("text", ["What is a ❤️ on a card?", "Où est le café?", "什么是债券?", "What’s a “bond”?"])
+def test_other_scripts_and_emoji_are_compared(text: str) -> None:
+    assert policy.classify(text) != policy.UNSEEN
