@@ -85,6 +85,8 @@ class Directory:
         self._by_public_id: OrderedDict[str, _Snapshot] = OrderedDict()
         # When the database last said that there is no such key.
         self._unknown: OrderedDict[str, float] = OrderedDict()
+        # Ids of keys that there were, whatever has been forgotten of them since.
+        self._heard_of: OrderedDict[str, None] = OrderedDict()
         self._by_key: dict[str, Principal] = {}
         self._loading = Shared(self._load_and_keep)
         self._generation = 0
@@ -138,7 +140,7 @@ class Directory:
 
     def has_heard_of(self, key: str) -> bool:
         """Whether there is a key of this public id, or was this token, as far as this process knows; no I/O."""
-        return keys.id_in(key) in self._by_public_id or self._tokens.has(key)
+        return keys.id_in(key) in self._heard_of or self._tokens.has(key)
 
     async def _by_id(self, public_id: str) -> Principal | None:
         snapshot = self._by_public_id.get(public_id)
@@ -163,14 +165,19 @@ class Directory:
         if generation == self._generation:
             if principal is None:
                 self._by_public_id.pop(public_id, None)
+                self._heard_of.pop(public_id, None)
                 _put(self._unknown, public_id, time.monotonic(), MAX_UNKNOWN)
             else:
                 self._unknown.pop(public_id, None)
+                _put(self._heard_of, public_id, None, MAX_SNAPSHOTS)
                 _put(self._by_public_id, public_id, _Snapshot(principal, time.monotonic()), MAX_SNAPSHOTS)
         return principal
 
     def forget(self, message: str) -> None:
-        """Drop what a revocation names: `key:<public id>`, `tenant:<id>`, `family:<id>`, or everything for `*`."""
+        """Drop what a revocation names: `key:<public id>`, `tenant:<id>`, `family:<id>`, or everything for `*`.
+
+        Others (`prices`, `platform`, `breaker:…`) are about no caller.
+        """
         kind, _, name = message.partition(":")
         if kind == "family":
             self._tokens.forget(name)
@@ -183,7 +190,7 @@ class Directory:
             gone = [k for k, s in self._by_public_id.items() if str(s.principal.tenant_id) == name]
             for public_id in gone:
                 del self._by_public_id[public_id]
-        else:
+        elif message == "*":
             self._by_public_id.clear()
         if not self._by_public_id:
             self._by_key.clear()
