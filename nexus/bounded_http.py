@@ -64,7 +64,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        before, scope = self.cycle, self.scope
+        scope = self.scope
         size = self._head_bytes + len(data)
         if size > MAX_HEAD_BYTES:
             self._doubtful = True
@@ -84,7 +84,7 @@ class BoundedHttp(HttpToolsProtocol):
                     self._bound_between(len(data))
         elif not self._handed_over and not self.transport.is_closing():
             # One that began somewhere in this piece, after something else, has less.
-            began = before is not None and self.scope is not scope
+            began = cycle is not None and self.scope is not scope
             self._head_bytes = self._size_of_head() + 1 if began else size
             self._doubtful = self._head_bytes > MAX_HEAD_BYTES
             if self._doubtful:
