@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import signal
 import socket
 from collections.abc import Generator
@@ -18,14 +17,13 @@ from django.conf import settings
 
 from gateway import departure
 
-APPLICATION = "nexus.asgi:application"
+APPLICATION, HTTP = "nexus.asgi:application", "nexus.bounded_http:BoundedHttp"
 # Longer than proxies keep theirs (deploy/nginx: 4 s): the one that closes must be the one that asks.
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
 # For requests of connections that were let in at the last moment.
 LAST_WORDS_S = 0.5
 _CLOSE = (b"connection", b"close")
-_BOUNDED = "nexus.bounded_http"
 
 
 class DrainingServer(uvicorn.Server):
@@ -104,11 +102,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(sock: socket.socket) -> None:
     """Serves until it is told to leave. Raises SystemExit where the application does not start."""
-    bounded = importlib.util.find_spec(_BOUNDED) is not None
     config = uvicorn.Config(
         APPLICATION,
         loop="uvloop",
-        http=f"{_BOUNDED}:BoundedHttp" if bounded else "httptools",
+        http=HTTP,
         ws="websockets-sansio",
         ws_max_size=settings.MAX_BODY_BYTES + 1024,
         lifespan="on",

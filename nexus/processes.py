@@ -56,7 +56,8 @@ class Processes:
             self._running.discard(process)
             mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
             if self._leaving.is_set():
-                return abs(status)
+                # One that had not begun dies by the signal; those that serve handle it.
+                return 0 if status in (-signal.SIGTERM, -signal.SIGINT) else abs(status)
             logger.error("a gateway process ended with status %d; another takes its place", status)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), AGAIN_AFTER_S)

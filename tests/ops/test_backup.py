@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,9 +16,11 @@ import httpx2
 import psycopg
 import pytest
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 from analytics.tasks import drain_usage
-from nexus import backup
+from nexus import backup, restore
+from nexus.preflight import Trouble
 from tests import servers
 from tests.calls import chat, used
 from tests.conftest import Workspace
@@ -119,33 +122,49 @@ class going_on:  # noqa: N801
         assert set(self.statuses) == {200}
 
 
-def test_what_is_there_is_not_overwritten_unless_it_is_said(alice: Workspace, folder: Path, fresh: Fresh) -> None:
-    assert run("backup", str(folder)).returncode == 0
-    again = run("backup", str(folder))
-    assert again.returncode == 1 and "not empty" in again.stderr
-    assert run("restore", str(folder), **fresh).returncode == 0
-    refused = run("restore", str(folder), **fresh)
+@pytest.fixture(scope="module")
+def taken(database: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backup that nobody changes."""
+    folder = tmp_path_factory.mktemp("taken")
+    with django_db_blocker.unblock():
+        backup.back_up(folder)
+    return folder
+
+
+def test_what_is_there_is_not_overwritten_unless_it_is_said(taken: Path, fresh: Fresh) -> None:
+    with pytest.raises(Trouble, match="not empty"):
+        backup.back_up(taken)
+    with psycopg.connect(fresh["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE here_before (id int)")
+    refused = run("restore", str(taken), **fresh)
     assert refused.returncode == 1 and "is not empty" in refused.stderr
-    forced = run("restore", str(folder), "--force", **fresh)
+    forced = run("restore", str(taken), "--force", **fresh)
     assert forced.returncode == 0, forced.stderr
 
 
-def test_a_backup_that_was_changed_or_cut_off_is_refused(folder: Path, fresh: Fresh) -> None:
-    assert run("backup", str(folder)).returncode == 0
+def test_a_backup_that_was_changed_or_cut_off_is_refused(taken: Path, folder: Path) -> None:
+    shutil.copytree(taken, folder)
+    assert backup.read_manifest(folder)["format"] == backup.FORMAT
     with open(folder / backup.DUMP, "ab") as dump:
         dump.write(b"x")
-    for command in (["backup", "--verify", str(folder)], ["restore", str(folder)]):
-        refused = run(*command, **fresh)
-        assert refused.returncode == 1 and "is not what was written" in refused.stderr
+    with pytest.raises(Trouble, match="is not what was written"):
+        backup.read_manifest(folder)
     (folder / backup.MANIFEST).unlink()
-    cut_off = run("restore", str(folder), **fresh)
-    assert cut_off.returncode == 1 and "it is no backup" in cut_off.stderr
+    with pytest.raises(Trouble, match="it is no backup"):
+        backup.read_manifest(folder)
 
 
-def test_without_the_keys_of_that_time_nothing_is_restored(folder: Path, fresh: Fresh) -> None:
-    assert run("backup", str(folder)).returncode == 0
-    written = b"".join(file.read_bytes() for file in folder.iterdir())
+def test_without_the_keys_of_that_time_nothing_is_restored(taken: Path, fresh: Fresh) -> None:
+    written = b"".join(file.read_bytes() for file in taken.iterdir())
     assert os.environ["NEXUS_ENCRYPTION_KEYS"].encode() not in written
     others = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-    refused = run("restore", str(folder), **fresh, NEXUS_ENCRYPTION_KEYS=others)
+    refused = run("restore", str(taken), **fresh, NEXUS_ENCRYPTION_KEYS=others)
     assert refused.returncode == 1 and "NEXUS_ENCRYPTION_KEYS lack 1" in refused.stderr
+    with psycopg.connect(fresh["DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT to_regclass('tenants_tenant')").fetchone() == (None,)
+
+
+def test_a_backup_of_a_later_release_is_refused() -> None:
+    restore._require_release({"migrations": backup.released()})
+    with pytest.raises(Trouble, match="later release"):
+        restore._require_release({"migrations": ["tenants.9999_next"]})
