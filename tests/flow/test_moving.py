@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
@@ -138,13 +140,17 @@ def test_a_copy_beside_the_original_has_all_rows_and_no_working_key(filled: Work
         assert CacheEntry.objects.count() == 1
 
 
-def test_every_page_of_an_arrived_workspace_opens(filled: Workspace, client: Client, tmp_path: Path) -> None:
+def test_every_page_of_an_arrived_workspace_opens(
+    server: str, filled: Workspace, client: Client, tmp_path: Path
+) -> None:
     Exported(filled.tenant, tmp_path).arrive("--as", f"{filled.tenant.slug}-p")
     client.force_login(filled.owner)
+    cookie = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"}
     opened = 0
     for page in pages_asked.workspace_pages():
         if not page.arguments:
-            answer = client.get(pages_asked.address(page, f"{filled.tenant.slug}-p", {}))
+            path = pages_asked.address(page, f"{filled.tenant.slug}-p", {})
+            answer = httpx2.get(f"{server}{path}", headers=cookie, timeout=30)
             # Some are only to be sent to, others lead on.
             assert answer.status_code in {200, 302, 404, 405}, page
             opened += answer.status_code == 200
@@ -290,7 +296,6 @@ def test_what_is_moved_is_read_in_one_snapshot_and_counted(filled: Workspace, tm
 
 def test_a_frozen_workspace_with_calls_under_way_is_not_exported(filled: Workspace, tmp_path: Path) -> None:
     import redis
-    from django.conf import settings
     from django.utils import timezone
 
     from tenants import keyspace
