@@ -92,6 +92,9 @@ RETRIES = BOOK.tally("nexus_retries", "Attempts after the first at the same prov
 FAILOVERS = BOOK.tally("nexus_failovers", "Answers of a provider that was not the first of the route.", ("provider",))
 HEDGES = BOOK.tally("nexus_hedges", "Providers asked because another had not begun to answer in time.", ("provider",))
 STALE = BOOK.tally("nexus_stale_answers", "Answers past their time, in place of a provider that failed.")
+FEEDBACK = BOOK.tally(
+    "nexus_feedback", "What apps and people reported on cached answers: right or wrong.", ("verdict",)
+)
 GUARD_REFUSALS = BOOK.tally(
     "nexus_guard_refusals", "Cached answers that were similar enough, and were refused by a guard.", ("guard",)
 )

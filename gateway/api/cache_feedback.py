@@ -30,6 +30,7 @@ from gateway.cache.sampling import KEPT_CHARACTERS
 from gateway.dialects import openai_chat
 from gateway.dialects.simple_chat import text_of
 from gateway.errors import InvalidRequest, PayloadTooLarge
+from gateway.metrics import FEEDBACK
 from gateway.types import Reply
 from gateway.views import DataPlaneView, json_reply
 from tenants import keyspace
@@ -94,6 +95,7 @@ class CacheFeedbackView(DataPlaneView):
             return await self._again(asked, body, request_id)
         counted, evicted = await _take(asked, entry, body)
         if counted:
+            FEEDBACK.add(("right" if body["right"] else "wrong",))
             await _tune(asked.principal)
         return json_reply(_answer(asked, body, counted, evicted, entry["pinned"]), request_id)
 

@@ -6,11 +6,16 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import httpx2
+import orjson
 import pytest
 from websockets.sync.client import connect
 
+from gateway.cache import verdict_counts
+from tenants import keyspace
+from tenants.db import open_redis
 from tests import servers
-from tests.calls import body_of, chat, make_route
+from tests.cached import keep
+from tests.calls import body_of, chat, make_route, set_up_calls
 from tests.conftest import Workspace
 from tests.pages import as_user
 from tests.scraped import Page, scrape, until
@@ -182,6 +187,30 @@ def test_what_the_gateway_is_doing_and_what_waits_is_on_the_page(gateway: str, f
     assert page.value("nexus_event_loop_lag_seconds_count") >= 1
 
 
+def test_verdicts_of_workers_and_the_canaries_last_run_are_on_the_page(gateway: str) -> None:
+    since = Since(gateway)
+    verdict_counts.note("hit", right=False, source="model")
+    with open_redis(timeout_s=5) as client:
+        client.set(keyspace.CANARY, orjson.dumps({"at": 1.5, "leaks": {}, "failed": {"exact": "shut"}}), ex=60)
+    since.comes_to(1, "nexus_verdicts_total", kind="hit", verdict="wrong", source="model")
+    page = until(gateway, lambda page: page.value("nexus_canary_failed") == 1)
+    assert page.value("nexus_canary_leaks") == 0
+    assert page.value("nexus_canary_last_run_timestamp_seconds") == 1.5
+
+
+def test_what_an_app_reports_on_a_hit_is_counted(gateway: str, fake: Workspace) -> None:
+    entry_id = keep(gateway, fake, uuid.uuid4().hex)
+    since = Since(gateway)
+    reported = httpx2.post(
+        f"{gateway}/v1/cache/{entry_id}/feedback",
+        json={"right": False},
+        headers={"Authorization": f"Bearer {fake.key}"},
+        timeout=30,
+    )
+    assert reported.json()["counted"]
+    since.comes_to(1, "nexus_feedback_total", verdict="wrong")
+
+
 def test_a_bucket_tells_a_request_by_its_id(gateway: str, fake: Workspace) -> None:
     request_id = f"req-{uuid.uuid4().hex}"
     chat(gateway, fake.key, MODEL, headers={"X-Request-Id": request_id})
@@ -191,7 +220,9 @@ def test_a_bucket_tells_a_request_by_its_id(gateway: str, fake: Workspace) -> No
 
 
 def test_calls_in_flight_are_held_and_seen(gateway: str, fake: Workspace) -> None:
-    body = body_of("long", uuid.uuid4().hex, stream=True)
+    # It falls silent in the middle, and is stopped when the client leaves: however slow this machine is.
+    set_up_calls(fake, on_disconnect="cancel")
+    body = body_of("hang", uuid.uuid4().hex, stream=True)
     headers = {"Authorization": f"Bearer {fake.key}"}
     with httpx2.stream("POST", f"{gateway}{ROUTE}", json=body, headers=headers, timeout=30) as answer:
         next(answer.iter_lines())

@@ -16,7 +16,7 @@ from analytics.models import UsageRecord
 from gateway.cache import exact
 from tenants import keyspace
 from tenants.db import schema_of
-from tests import redis_cluster, servers
+from tests import redis_cluster, scraped, servers
 from tests.calls import chat
 from tests.conftest import Workspace
 from tests.management import manages
@@ -94,6 +94,15 @@ def ids(answers: list[httpx2.Response]) -> list[str]:
 def counted(gateway: Running, workspace: Workspace) -> int:
     answer = httpx2.get(f"{gateway.url}/v1/usage", headers={"Authorization": f"Bearer {workspace.key}"}, timeout=30)
     return int(answer.json()["requests"]["used"])
+
+
+def test_what_waits_on_all_nodes_is_one_figure(gateway: Running, spread: list[Workspace]) -> None:
+    before = scraped.scrape(gateway.url).value("nexus_stream_waiting")
+    for workspace in spread:
+        gateway.ask(workspace)
+    page = scraped.until(gateway.url, lambda page: page.value("nexus_stream_waiting") >= before + 3)
+    assert page.value("nexus_redis_up") == 1
+    assert page.value("nexus_redis_left_alone") == 0
 
 
 def test_each_tenant_is_served_and_booked_by_its_own_node(gateway: Running, spread: list[Workspace]) -> None:
