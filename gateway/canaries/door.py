@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 import urllib.parse
 from typing import Any, NamedTuple
@@ -38,14 +39,17 @@ class Answer(NamedTuple):
 
 
 class Door:
-    def __init__(self, url: str) -> None:
+    """`host` is the name that the gateway is known by, where it is asked at another address without TLS."""
+
+    def __init__(self, url: str, host: str = "") -> None:
         self._parts = urllib.parse.urlsplit(url)
+        self._host = host if host and self._parts.scheme == "http" else self._parts.netloc
         if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
             raise Shut(f"{url} is no http address")
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
         """`body`: bytes as they are, anything else as JSON. Redirects are not followed. Raises Shut."""
-        sent = {"User-Agent": "nexus-canary", **(headers or {})}
+        sent = {"User-Agent": "nexus-canary", "Host": self._host, **(headers or {})}
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
@@ -62,17 +66,18 @@ class Door:
     def talk(self, path: str, message: Any = None, words: tuple[str, ...] = ()) -> str:
         """What a WebSocket says to one message, or by itself, until its answer is complete. Raises Shut."""
         parts = self._parts
-        url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path.rstrip('/')}{path}"
-        origin = Origin(f"{parts.scheme}://{parts.netloc}")
+        url = f"{'wss' if parts.scheme == 'https' else 'ws'}://{self._host}{parts.path.rstrip('/')}{path}"
+        spoken = [Subprotocol(word) for word in words] or None
         heard: list[str] = []
         try:
-            with connect(
-                url, subprotocols=[Subprotocol(word) for word in words] or None, origin=origin, open_timeout=TIMEOUT_S
-            ) as socket:
+            address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+            line = socket.create_connection(address, timeout=TIMEOUT_S)
+            origin = Origin(f"{parts.scheme}://{self._host}")
+            with connect(url, sock=line, subprotocols=spoken, origin=origin, open_timeout=TIMEOUT_S) as talk:
                 if message is not None:
-                    socket.send(json.dumps(message))
+                    talk.send(json.dumps(message))
                 while len(heard) < 1_000:
-                    heard.append(str(socket.recv(timeout=TIMEOUT_S if message is not None else 1.0)))
+                    heard.append(str(talk.recv(timeout=TIMEOUT_S if message is not None else 1.0)))
                     if '"done"' in heard[-1] or '"error"' in heard[-1]:
                         break
         except (WebSocketException, TimeoutError) as error:

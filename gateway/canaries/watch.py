@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+import urllib.parse
 
 import orjson
 from django.conf import settings
@@ -61,7 +62,8 @@ def run() -> Report | None:
 
 def _run(report: Report) -> None:
     try:
-        door = Door(report.url)
+        # So that a gateway which is asked beside its proxy knows the name that it is asked by.
+        door = Door(report.url, urllib.parse.urlsplit(settings.PUBLIC_URL).netloc)
         site = Site(door, workspaces.prepare(workspaces.KEEPER), workspaces.prepare(workspaces.ASKER))
         site.plant()
     except (Shut, SlugTaken) as error:
