@@ -93,7 +93,8 @@ def make_pool() -> AsyncConnectionPool[AsyncConnection[Any]]:
         max_size=settings.DATABASE_POOL_SIZE,
         timeout=2.0,
         max_idle=300.0,
-        reconnect_timeout=30.0,
+        # Attempts are further and further apart: so long, and the next who asks makes the first one of a new row.
+        reconnect_timeout=4.0,
         open=False,
     )
 
