@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class Told(NamedTuple):
