@@ -1,5 +1,5 @@
-"""Celery's tasks belong to the request that asked for them: its id and its trace go with the message, and its tasks' log
-lines and spans have them. Tasks that the clock sets off belong to none.
+"""Celery's tasks belong to the request that asked for them: its id and its trace go with the message, and the task's
+log lines and spans have them. Tasks that the clock sets off belong to none.
 """
 
 from __future__ import annotations
