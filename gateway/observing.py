@@ -156,10 +156,10 @@ def asked(candidate: Candidate, attempt: int) -> None:
 def provider_failed(candidate: Candidate, error: ProviderError) -> None:
     """Its own 4xx about a request among them, by status. `unusable`: our key for it is refused, or its address."""
     if isinstance(error, ProviderRefused):
-        code = f"refused_{error.status}"
+        reason = f"refused_{error.status}"
     else:
-        code = (error.code or error.type) if error.retryable else "unusable"
-    PROVIDER_ERRORS.add((*labels.way(candidate), labels.errors.of(code)))
+        reason = (error.code or error.type) if error.retryable else "unusable"
+    PROVIDER_ERRORS.add((*labels.way(candidate), labels.errors.of(reason)))
 
 
 def failed_over(candidate: Candidate) -> None:

@@ -46,7 +46,7 @@ class Elsewhere(NamedTuple):
             return connection.execute(query, values).fetchall()
 
     def serving(self) -> contextlib.AbstractContextManager[servers.Server]:
-        return servers.gateway(None, **{name: self.environment[name] for name in _OWN})
+        return servers.gateway(**{name: self.environment[name] for name in _OWN})
 
 
 _OWN = ("DATABASE_URL", "REDIS_URL", "NEXUS_ENCRYPTION_KEYS", "NEXUS_SECRET_KEY")

@@ -38,7 +38,7 @@ def test_database_url() -> str:
 
 
 @contextlib.contextmanager
-def running(app: str, *, ready: str, log: Path | None = None, **environment: str) -> Iterator[Server]:
+def running(app: str, log: Path | None = None, /, *, ready: str, **environment: str) -> Iterator[Server]:
     """A uvicorn process, from when `ready` answers 200 until the end of the body. What it prints goes into `log`."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), "--log-level", "warning", "--no-access-log"]
@@ -73,7 +73,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def gateway(log: Path | None = None, **environment: str) -> contextlib.AbstractContextManager[Server]:
+def gateway(log: Path | None = None, /, **environment: str) -> contextlib.AbstractContextManager[Server]:
     """The gateway on the test database. Its simulated provider answers at once."""
     defaults = {
         "DATABASE_URL": test_database_url(),
@@ -86,4 +86,4 @@ def gateway(log: Path | None = None, **environment: str) -> contextlib.AbstractC
         "NEXUS_EMBEDDING_DEADLINE_MS": "5000",
         "NEXUS_ACCESS_LOG": "off" if log is None else "all",
     }
-    return running("nexus.asgi:application", ready="/readyz", log=log, **{**defaults, **environment})
+    return running("nexus.asgi:application", log, ready="/readyz", **{**defaults, **environment})

@@ -38,7 +38,7 @@ def to(collector: Collector, **more: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def traced(database: None) -> Iterator[Traced]:
     """A gateway that traces every request."""
-    with collecting() as collector, servers.gateway(None, **to(collector)) as gateway:
+    with collecting() as collector, servers.gateway(**to(collector)) as gateway:
         yield Traced(gateway.url, collector)
 
 
@@ -211,7 +211,7 @@ def test_strangers_parents_are_not_believed(traced: Traced, fake: Workspace, giv
 def test_parents_are_believed_where_that_is_set(database: None, fake: Workspace) -> None:
     with (
         collecting() as collector,
-        servers.gateway(None, **to(collector, NEXUS_TRACE_PARENTS="on", NEXUS_TRACE_RATIO="0")) as gateway,
+        servers.gateway(**to(collector, NEXUS_TRACE_PARENTS="on", NEXUS_TRACE_RATIO="0")) as gateway,
     ):
         request_id = asked(gateway.url, fake.key, headers={"traceparent": PARENT})
         edge = named(collector.trace_of(request_id, EDGE), EDGE)
@@ -226,7 +226,7 @@ def test_parents_are_believed_where_that_is_set(database: None, fake: Workspace)
 
 def test_nothing_is_traced_that_is_not_sampled(database: None, fake: Workspace, provider: str) -> None:
     with collecting() as collector:
-        with servers.gateway(None, **to(collector, NEXUS_TRACE_RATIO="0")) as gateway:
+        with servers.gateway(**to(collector, NEXUS_TRACE_RATIO="0")) as gateway:
             asked(gateway.url, fake.key, headers={"traceparent": PARENT})
         # It has stopped, and sent what it had.
         assert collector.spans == []

@@ -168,7 +168,7 @@ def test_no_file_for_spreadsheets_begins_a_formula(server: str, stocked: Workspa
 def logged(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A gateway, and what it prints."""
     log = tmp_path / "log"
-    with servers.gateway(log=log) as gateway:
+    with servers.gateway(log) as gateway:
         yield gateway.url, log
 
 

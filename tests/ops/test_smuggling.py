@@ -34,7 +34,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(database: None, log: Path) -> Iterator[Server]:
-    with servers.gateway(log=log) as running:
+    with servers.gateway(log) as running:
         yield running
 
 

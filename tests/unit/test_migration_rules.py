@@ -19,7 +19,7 @@ BIG, SMALL = "usagerecord", "rule"
 def state() -> ProjectState:
     made = ProjectState()
     for name in (BIG, SMALL):
-        fields: list[tuple[str, models.Field]] = [
+        fields: list[tuple[str, models.Field[Any, Any]]] = [
             ("id", models.BigAutoField(primary_key=True)),
             ("word", models.CharField(max_length=40)),
             ("note", models.TextField(null=True)),
