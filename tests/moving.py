@@ -33,6 +33,13 @@ class Elsewhere(NamedTuple):
         assert (done.returncode == 0) == ok, done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def python(self, program: str) -> str:
+        """What it prints."""
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment)
 
