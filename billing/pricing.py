@@ -184,6 +184,10 @@ class PriceBook:
         self._price_in_hour = functools.lru_cache(maxsize=4096)(self._unit_price)
         self._overridden = functools.lru_cache(maxsize=1024)(_overridden)
 
+    def is_overridden(self, catalog: str, model: str) -> bool:
+        """Whether an operator has set a price for it, from whenever on."""
+        return (catalog, model) in self._overrides
+
     def unit_price(self, catalog: str, model: str, at: dt.datetime, tier: str = "") -> UnitPrice | None:
         """The price in force at `at`, or None when nobody knows it. `tier`: the service tier that answers; an override
         counts for all of them.

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from tenants.visits import Visit
+from tenants.visits import Finisher, Visit
 
 FLUSH_S = 0.1
 # Of a reader that does not read, this many lines are kept; then they are counted.
@@ -196,9 +196,13 @@ def _moment(at: float) -> str:
 _writer = Writer(sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
 
 
-def line(visit: Visit) -> None:
-    """To be called with each visit that has ended (tenants.visits)."""
-    if settings.ACCESS_LOG == "all" or (settings.ACCESS_LOG == "errors" and went_wrong(visit)):
+def finisher() -> Finisher | None:
+    """What NEXUS_ACCESS_LOG wants to be called with each visit that has ended (tenants.visits)."""
+    return {"all": _writer.put, "errors": _put_what_went_wrong}.get(settings.ACCESS_LOG)
+
+
+def _put_what_went_wrong(visit: Visit) -> None:
+    if went_wrong(visit):
         _writer.put(visit)
 
 

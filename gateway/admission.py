@@ -59,9 +59,21 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
     return given.decode() if given and _REQUEST_ID.fullmatch(given) else new_id()
 
 
+# Drawn from the system many at a time: a call needs three, and each draw is a system call.
+_ids: list[str] = []
+_IDS_AT_ONCE = 256
+# Or parent and child would use the same.
+os.register_at_fork(after_in_child=_ids.clear)
+
+
 def new_id() -> str:
-    """A random UUID's 128 bits in hexadecimal, at a third of its price."""
-    return os.urandom(16).hex()
+    """A random UUID's 128 bits in hexadecimal. From any thread."""
+    try:
+        return _ids.pop()
+    except IndexError:
+        drawn = os.urandom(16 * _IDS_AT_ONCE).hex()
+        _ids.extend(drawn[at : at + 32] for at in range(32, len(drawn), 32))
+        return drawn[:32]
 
 
 async def authenticate(gateway: Gateway, headers: dict[bytes, bytes], visit: Visit | None = None) -> Principal:

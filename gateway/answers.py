@@ -8,11 +8,12 @@ import re
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from analytics.events import HIT_EXACT
+from billing.pricing import PriceBook
 from gateway import refusals, settlement
 from gateway.dialects import anthropic_messages, openai_chat
 from gateway.errors import GatewayError
@@ -40,13 +41,16 @@ def from_cache(gateway: Gateway, call: Call, meta: bytes, body: bytes, *, replay
 
     `replayed` is the outcome that the first request with the same Idempotency-Key had.
     """
-    outcome = Outcome(replayed or HIT_EXACT, Meta.read(meta))
-    headers = headers_of(gateway, call, outcome)
     if replayed:
-        headers.append((b"idempotent-replayed", b"true"))
+        outcome = Outcome(replayed, Meta.read(meta))
+        headers = [*headers_of(gateway, call, outcome), (b"idempotent-replayed", b"true")]
         call.visit.replayed = True
         # Its tokens were paid for by the first request.
         call.visit.cost_usd = call.visit.saved_usd = Decimal(0)
+    else:
+        hit = _hit_on(gateway, call, meta)
+        outcome = Outcome(HIT_EXACT, hit.meta, priced=(hit.meta, Decimal(0), hit.saved))
+        headers = _headers_of_hit(call, hit)
     facts = _facts(gateway, call, outcome)
     if not call.request.stream:
         return Reply(200, _JSON + headers, call.dialect.render(call, body, facts))
@@ -109,18 +113,61 @@ def refusal(error: GatewayError, dialect: Any, request_id: str) -> Reply:
     return Reply(error.status, headers, dialect.render_error(error, request_id))
 
 
+class _Hit(NamedTuple):
+    """What all hits on one entry have in common, while its price stays: hot entries are asked for again and again."""
+
+    meta: Meta
+    saved: Decimal | None
+    headers: Headers
+    book: PriceBook
+    hour: int
+
+
+# By the entry's description.
+_hits: dict[bytes, _Hit] = {}
+MAX_HITS = 4096
+
+
+def _hit_on(gateway: Gateway, call: Call, described: bytes) -> _Hit:
+    book, hour = gateway.prices, int(call.at) // 3600
+    known = _hits.get(described)
+    if known is not None and known.book is book and known.hour == hour:
+        return known
+    meta = Meta.read(described)
+    _, saved = settlement.cost_and_saving(call, Outcome(HIT_EXACT, meta), book)
+    money = money_headers(Decimal(0), saved) if meta.usage.total_tokens else []
+    hit = _Hit(meta, saved, [*_source(meta, meta.entry_id), *money], book, hour)
+    if not book.is_overridden(meta.catalog, meta.upstream_model):
+        # Prices of the catalog change with the hour, an operator's at any time.
+        if len(_hits) >= MAX_HITS:
+            _hits.clear()
+        _hits[described] = hit
+    return hit
+
+
+def _headers_of_hit(call: Call, hit: _Hit) -> Headers:
+    meta, visit = hit.meta, call.visit
+    visit.outcome = HIT_EXACT
+    visit.provider, visit.upstream_model, visit.simulated = meta.provider, meta.upstream_model, meta.simulated
+    visit.prompt_tokens, visit.completion_tokens = meta.prompt_tokens, meta.completion_tokens
+    visit.cost_usd, visit.saved_usd = Decimal(0), hit.saved
+    age_s = max(0, int(call.at - meta.created_at))
+    return [
+        *_request_id(call.dialect, call.request_id),
+        (b"x-cache", b"HIT-EXACT"),
+        *hit.headers,
+        (b"age", b"%d" % age_s),
+        *refusals.headers(call.account, call.window),
+    ]
+
+
 def headers_of(gateway: Gateway, call: Call, outcome: Outcome) -> Headers:
     meta, visit = outcome.meta, call.visit
     headers = [*_request_id(call.dialect, call.request_id), (b"x-cache", outcome.outcome.encode())]
     visit.outcome, visit.coalesced = outcome.outcome, outcome.coalesced
     if meta is not None:
         visit.provider, visit.upstream_model, visit.simulated = meta.provider, meta.upstream_model, meta.simulated
-        headers.append((b"x-nexus-provider", header_value(meta.provider)))
-        headers.append((b"x-nexus-model", header_value(meta.upstream_model)))
-        if meta.simulated:
-            headers.append((b"x-nexus-simulated", b"1"))
-        if meta.entry_id and (outcome.is_free or call.rules.write):
-            headers.append((b"x-nexus-cache-id", meta.entry_id.encode()))
+        headers += _source(meta, meta.entry_id if outcome.is_free or call.rules.write else "")
         headers += _money(gateway, call, outcome, meta)
     if outcome.is_free and meta is not None:
         headers.append((b"age", b"%d" % max(0, int(time.time() - meta.created_at))))
@@ -144,6 +191,19 @@ def _request_id(dialect: Any, request_id: str) -> Headers:
     """Under the name that the dialect's SDKs read, too."""
     headers = [(b"x-request-id", request_id.encode())]
     return [(b"request-id", request_id.encode()), *headers] if dialect is anthropic_messages else headers
+
+
+def _source(meta: Meta, entry_id: str) -> Headers:
+    """Whose answer it is, and under which id it is kept."""
+    headers = [
+        (b"x-nexus-provider", header_value(meta.provider)),
+        (b"x-nexus-model", header_value(meta.upstream_model)),
+    ]
+    if meta.simulated:
+        headers.append((b"x-nexus-simulated", b"1"))
+    if entry_id:
+        headers.append((b"x-nexus-cache-id", entry_id.encode()))
+    return headers
 
 
 def _money(gateway: Gateway, call: Call, outcome: Outcome, meta: Meta) -> Headers:

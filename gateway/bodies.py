@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 
@@ -85,11 +85,22 @@ _IS_JSON = re.compile(rb"\s*application/(?:json|[\w.+-]+\+json)\s*(?:;|$)", re.I
 _LATE = "the body is late"
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+class Bounds(NamedTuple):
+    """What a body may be. Read from the settings once: their look-up costs each request microseconds."""
+
+    most_bytes: int
+    wait_s: float
+
+    @classmethod
+    def from_settings(cls) -> Bounds:
+        return cls(settings.MAX_BODY_BYTES, settings.BODY_TIMEOUT_S)
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, bounds: Bounds) -> bytes:
     """Raises PayloadTooLarge before more than the limit has been read, RequestTimeout, UnsupportedMediaType, Gone,
     InvalidRequest.
     """
-    limit = settings.MAX_BODY_BYTES
+    limit, wait_s = bounds
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise PayloadTooLarge(f"The body may have up to {limit:,} bytes; this one has {int(declared):,}.")
@@ -101,14 +112,14 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     task = asyncio.current_task()
     assert task is not None
     # As asyncio.timeout would, for less than half its price: every request pays it.
-    late = asyncio.get_running_loop().call_later(settings.BODY_TIMEOUT_S, task.cancel, _LATE)
+    late = asyncio.get_running_loop().call_later(wait_s, task.cancel, _LATE)
     try:
         return await _read(limit, receive)
     except asyncio.CancelledError as cancelled:
         if cancelled.args != (_LATE,):
             raise
         task.uncancel()
-        raise RequestTimeout(f"The body did not arrive within {settings.BODY_TIMEOUT_S:g} s.") from None
+        raise RequestTimeout(f"The body did not arrive within {wait_s:g} s.") from None
     finally:
         late.cancel()
 

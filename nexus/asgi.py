@@ -21,7 +21,8 @@ from gateway.edge import Edge  # noqa: E402
 from gateway.sockets import Counted  # noqa: E402
 from tenants import visits  # noqa: E402
 
-visits.on_finish(access.line)
+if (write := access.finisher()) is not None:
+    visits.on_finish(write)
 if settings.METRICS:
     visits.on_finish(observing.observe)
 

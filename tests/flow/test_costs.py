@@ -71,6 +71,18 @@ def test_a_hit_saves_what_the_answer_cost_kind_by_kind(server: str, fake: Worksp
     assert record.token_details == {"cached": 400, "reasoning": 300}
 
 
+def test_hits_that_were_seen_before_follow_a_new_price(server: str, fake: Workspace) -> None:
+    """They are remembered with what they save."""
+    model = f"gpt-4o-mini-{uuid.uuid4().hex[:6]}"
+    saved = [chat(server, fake.key, model, "hot").headers["x-nexus-saved-usd"] for _ in range(3)]
+    assert saved == ["0.0", "unknown", "unknown"]
+    PriceOverride.objects.create(catalog="openai", model=model, input_usd_per_mtok=1, output_usd_per_mtok=1)
+    until = time.monotonic() + 5
+    while (told := chat(server, fake.key, model, "hot").headers["x-nexus-saved-usd"]) == "unknown":
+        assert time.monotonic() < until
+    assert Decimal(told) > 0
+
+
 def test_a_model_without_a_price_is_not_free_and_says_so(server: str, fake: Workspace) -> None:
     answer = chat(server, fake.key, "ok")
     assert (answer.headers["x-nexus-cost-usd"], answer.headers["x-nexus-saved-usd"]) == ("unknown", "0.0")
