@@ -27,7 +27,7 @@ HOSTILE = {
     "x-api-key": ("x-api-key: hush-hush", "hush-hush"),
     "x-api-key as bytes": ("(b'x-api-key', b'...'), {'x-api-key': 'hush hush'}", "hush hush"),
     "a password": ("password=hush!hush", "hush"),
-    "a password with blanks": ('{"password": "hu sh \\" sh"}', "sh"),
+    "a password with blanks": ('{"password": "hu zqx \\" zqx"}', "zqx"),
     "a new password": ("new_password1='hush'", "hush"),
     "a form": ("csrfmiddlewaretoken=hush&password=hush2&a=1", "hush"),
     "a database": ("postgresql://nexus:hu/sh:x@db:5432/nexus refused", "hu/sh"),
