@@ -79,7 +79,8 @@ def _component(package: Package) -> dict[str, Any]:
         "externalReferences": [
             {
                 "type": "distribution",
-                "url": f"https://pypi.org/project/{package.name}/{package.version}/",
+                # Whichever index it is installed from.
+                "url": package.purl,
                 "hashes": [{"alg": "SHA-256", "content": sha256}],
             }
             for sha256 in package.sha256s

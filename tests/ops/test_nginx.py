@@ -20,6 +20,7 @@ from nexus.bench import front
 from nexus.bench.front import Front
 from tests import servers
 
+# bin/test asks for no nginx: where the machine has one, the configuration is tried in it.
 pytestmark = pytest.mark.skipif(
     front.nginx() is None, reason="nginx is missing; on Debian: apt-get install nginx-light"
 )
