@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from nexus.ports import free_port
 from nexus.preflight import installed_redis, redis_version
 from tests.own_redis import until
 
@@ -34,7 +33,7 @@ class Node:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True)
-        self.port = _free_port()
+        self.port = free_port()
         self.client = redis.Redis(port=self.port, password=PASSWORD, socket_timeout=5, protocol=2)
         self.start()
         self.id = self.do("CLUSTER MYID").decode()
@@ -135,7 +134,7 @@ class Alone:
     """A Redis that is no cluster."""
 
     def __init__(self) -> None:
-        port = _free_port()
+        port = free_port()
         command = [str(installed_redis()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self.url = f"redis://127.0.0.1:{port}"
@@ -151,17 +150,3 @@ def answers(client: redis.Redis) -> bool:
     with contextlib.suppress(redis.RedisError):
         return bool(client.ping())
     return False
-
-
-def _free_port() -> int:
-    """One whose bus port, 10,000 above, is free as well."""
-    for port in range(21_000 + os.getpid() % 400 * 50, 50_000):
-        try:
-            for number in (port, port + 10_000):
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", number))
-        except OSError:
-            continue
-        return port
-    raise OSError("no free pair of ports")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from nexus.ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_S = 60
 
@@ -23,12 +24,6 @@ PATIENCE_S = 60
 class Server(NamedTuple):
     url: str
     process: subprocess.Popen[bytes]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_database_url() -> str:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import httpx2
 
-from tests.servers import ROOT, Server, free_port, test_database_url
+from nexus.ports import free_port
+from tests.servers import ROOT, Server, test_database_url
 
 PATIENCE_S = 90
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import psutil
 
 from nexus.bench import proxy
-from nexus.bench.installation import HOST, Installation, accepts, free_port
+from nexus.bench.installation import Installation, accepts
 from nexus.bench.marked import THINKS_MS
 from nexus.embedded import POSTGRES_SOCKET, launched, socket_folder
 from nexus.instance import ROOT
+from nexus.ports import HOST, free_port
 from nexus.preflight import step
 from nexus.supervisor import Service
 

@@ -19,10 +19,11 @@ import orjson
 import redis
 
 from nexus.bench import installation, load
-from nexus.bench.installation import Installation, free_port
+from nexus.bench.installation import Installation
 from nexus.bench.openloop import Clients, Seen, closed_loop, open_loop
 from nexus.bench.spread import Latencies
 from nexus.instance import Instance
+from nexus.ports import free_port
 from nexus.preflight import Trouble, require_disk, say, step
 
 NEEDS_MB, NEEDS_MB_A_MINUTE = 2_000, 60

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from nexus.bench.installation import accepts, free_port
+from nexus.bench.installation import accepts
 from nexus.instance import ROOT
+from nexus.ports import free_port
 from nexus.preflight import Trouble
 
 SOURCES = ROOT / "deploy" / "nginx"

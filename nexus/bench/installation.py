@@ -16,11 +16,11 @@ from nexus import stack
 from nexus.checks import hermetic
 from nexus.embedded import launched
 from nexus.instance import ROOT, Instance
+from nexus.ports import HOST
 from nexus.preflight import say, step
 from nexus.supervisor import Service, Supervisor
 from nexus.up import build_model, finish
 
-HOST = "127.0.0.1"
 # Where others use the machine, too: what is skipped for want of time cannot be measured.
 PATIENCE = {"NEXUS_EMBEDDING_DEADLINE_MS": "5000", "NEXUS_REDIS_TIMEOUT_MS": "2000"}
 # As `nexus.stack` starts the gateway.
@@ -97,12 +97,6 @@ async def running(
         yield made
     finally:
         await supervisor.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from nexus.bench.load import read_body
 from nexus.bench.marked import ABOUTS, MARKS
 from nexus.bench.traffic import Asked
+from nexus.ports import HOST
 
-HOST = "127.0.0.1"
 PATIENCE_S = 30.0
 # More at once, and it is this program that is measured.
 MOST_AT_ONCE = 2000

@@ -25,6 +25,7 @@ from nexus.bench.front import Front
 from nexus.bench.installation import Installation
 from nexus.bench.spread import Latencies
 from nexus.instance import ROOT, Instance
+from nexus.ports import free_port
 from nexus.preflight import Trouble, say, step
 
 PER_S = 30.0
@@ -133,7 +134,7 @@ async def run(instance: Instance) -> bool:
         with step(f"{WORKSPACES} workspaces"):
             key = await servers.tenant_key(installed.environment, installed.log)
             await _python(installed, "-c", _WORKSPACES)
-        ports = {name: installation.free_port() for name in ("gateway-1", "gateway-2")}
+        ports = {name: free_port() for name in ("gateway-1", "gateway-2")}
         with step("Two gateways, and nginx in front"):
             for name, port in ports.items():
                 await installed.start(installed.gateway(name, port, **SLOW))

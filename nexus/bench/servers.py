@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus.bench.installation import SERVER, free_port
+from nexus.bench.installation import SERVER
 from nexus.embedded import launched
 from nexus.instance import ROOT
+from nexus.ports import free_port
 from nexus.preflight import Trouble
 
 START_S, STOP_S = 60, 60

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connection
 from psycopg_pool import AsyncConnectionPool
 
-from nexus.bench.installation import HOST, free_port
 from nexus.bench.proxy import CUT, FREEZE, PASS, Route
+from nexus.ports import HOST, free_port
 from tenants import impatient
 from tenants.db import make_pool
 

@@ -16,6 +16,7 @@ from django.urls import reverse
 from analytics.tasks import drain_usage
 from gateway.cache.embedding.remote import RemoteEmbedder
 from nexus import task_traces
+from nexus.ports import free_port
 from tenants import trace_export, tracing, visits
 from tests import servers
 from tests.calls import chat, records
@@ -234,7 +235,7 @@ def test_nothing_is_traced_that_is_not_sampled(database: None, fake: Workspace, 
 
 
 def test_a_collector_that_is_away_costs_no_answer(database: None, fake: Workspace) -> None:
-    nowhere = f"http://127.0.0.1:{servers.free_port()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     with servers.gateway(OTEL_EXPORTER_OTLP_ENDPOINT=nowhere, NEXUS_TRACE_RATIO="1") as gateway:
         for _ in range(20):
             assert chat(gateway.url, fake.key).status_code == 200

@@ -14,6 +14,7 @@ from analytics.backlog import Backlog
 from gateway.canaries import door, probes, watch, workspaces
 from gateway.canaries.door import Answer
 from gateway.canaries.watch import Report
+from nexus.ports import free_port
 from tenants.models import ApiKey, AuditEvent, Tenant, User
 from tests import servers
 from tests.cached import entries_of
@@ -64,7 +65,7 @@ def test_a_second_run_uses_the_same_workspaces_and_keys(server: str, settings: A
 
 
 def test_whoever_is_away_is_no_leak(settings: Any) -> None:
-    report = run(settings, f"http://127.0.0.1:{servers.free_port()}")
+    report = run(settings, f"http://127.0.0.1:{free_port()}")
     assert (report.leaks, report.exit_code) == ({}, 3)
     assert set(report.failed) == set(probes.PROBES)
 

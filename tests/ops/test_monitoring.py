@@ -23,6 +23,7 @@ from django.db import connections
 from websockets.sync.client import connect
 
 from gateway import setups
+from nexus.ports import free_port
 from tests import servers
 from tests.calls import chat, make_route
 from tests.conftest import Workspace, new_workspace
@@ -89,7 +90,7 @@ def monitored(database: None, provider: str, tmp_path_factory: pytest.TempPathFa
 
 @contextlib.contextmanager
 def scraping(gateway: str, folder: Path) -> Iterator[str]:
-    port = servers.free_port()
+    port = free_port()
     address = f"127.0.0.1:{port}"
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration(gateway, address, folder)))
     promtool("check", "config", folder / "prometheus.yml")

@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 
 from nexus.bench import front
 from nexus.bench.front import Front
+from nexus.ports import free_port
 from tests import servers
 
 # bin/test asks for no nginx: where the machine has one, the configuration is tried in it.
@@ -39,7 +40,7 @@ def upstream() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def proxy(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     """The first of its gateways is gone."""
-    gone = servers.free_port()
+    gone = free_port()
     with front.running(tmp_path_factory.mktemp("nginx"), [gone, upstream], [upstream]) as running:
         yield running
 
@@ -73,7 +74,7 @@ def raw(proxy: Front, request: bytes, **of_tls: Any) -> bytes:
 
 
 def test_nginx_has_nothing_to_say_about_the_configuration(tmp_path: Path) -> None:
-    conf = front.render(tmp_path, [8001, 8002], [8003], port=servers.free_port(), plain_port=servers.free_port())
+    conf = front.render(tmp_path, [8001, 8002], [8003], port=free_port(), plain_port=free_port())
     command = [front.nginx() or "", "-t", "-e", str(tmp_path / "e.log"), "-p", str(tmp_path), "-c", str(conf)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr

@@ -13,10 +13,11 @@ from django.db import connection
 
 from gateway import setups
 from nexus import startup, startup_checks
+from nexus.ports import free_port
 from nexus.startup import Away, Wrong, look
 from tests import servers
 from tests.conftest import Workspace
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT
 
 ALL_IS_WELL = {"redis_version": "7.0.15", "maxmemory_policy": "noeviction", "aof_enabled": 1, "role": "master"}
 

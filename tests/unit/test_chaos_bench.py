@@ -17,13 +17,13 @@ from nexus.bench import chaos_checks, chaos_parts, chaos_report, openloop, proxy
 from nexus.bench.chaos import Cell
 from nexus.bench.chaos_checks import BUDGET, QUOTA, RATE
 from nexus.bench.crowd import Workspace
-from nexus.bench.installation import HOST, free_port
 from nexus.bench.marked import about, mark_of
 from nexus.bench.openloop import BROKE_OFF, NO_CONNECTION, Seen
 from nexus.bench.proxy import CUT, FREEZE, PASS, SLOW, Route
 from nexus.bench.spread import Latencies, quarters, slope
 from nexus.bench.tally import Row, Told
 from nexus.bench.traffic import DIALECTS, Asked, Traffic
+from nexus.ports import HOST, free_port
 
 OURS, THEIRS = mark_of("sk-ours"), mark_of("sk-theirs")
 PLAIN = Workspace("plain", 1, ("nk-1",), OURS)

@@ -137,6 +137,7 @@ PLAIN_RANDOM = {
     "gateway/providers/simulated.py": "pauses",
     "gateway/slots.py": "pauses",
     "nexus/management/commands/simulate_budget.py": "a simulation",
+    "nexus/ports.py": "which port of a bench",
     "tenants/cluster.py": "which node is asked",
     "tenants/tracing.py": "names of spans, which open nothing",
 }
