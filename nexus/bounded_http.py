@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from nexus.answer_heads import Cycle
 from nexus.one_write import OneWrite
 
 # nginx allows 4 headers of 8 KiB and a line of as much.
@@ -129,6 +130,11 @@ class BoundedHttp(HttpToolsProtocol):
             self._status = TOO_LARGE
             raise ValueError("too large a head")
         return chunked
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # uvicorn makes them, and has no place to name another class.
+        cycle.__class__ = Cycle
+        _BASE._start_asgi_task(self, cycle, app)
 
     def on_body(self, body: bytes) -> None:
         self._fed = True

@@ -1,0 +1,122 @@
+"""nexus.answer_heads: to the byte what uvicorn writes, and its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from nexus import answer_heads
+from nexus.answer_heads import Cycle
+from tests.unit.test_one_write import Wire
+
+Headers = list[tuple[bytes, bytes]]
+
+PLAIN: Headers = [(b"content-type", b"application/json"), (b"x-cache", b"HIT-EXACT"), (b"content-length", b"2")]
+DATE = (b"date", b"Sun, 22 Nov 2026 07:00:00 GMT")
+
+
+class Flow:
+    write_paused = False
+
+
+def cycle_of(kind: type[RequestResponseCycle], wire: Wire, **other: Any) -> RequestResponseCycle:
+    facts: dict[str, Any] = {"default_headers": [DATE], "keep_alive": True, "method": "POST", **other}
+    return kind(
+        scope={"method": facts["method"]},  # type: ignore[typeddict-item]
+        transport=wire,  # type: ignore[arg-type]
+        flow=Flow(),  # type: ignore[arg-type]
+        logger=None,  # type: ignore[arg-type]
+        access_logger=None,  # type: ignore[arg-type]
+        access_log=False,
+        default_headers=facts["default_headers"],
+        message_event=asyncio.Event(),
+        expect_100_continue=False,
+        keep_alive=facts["keep_alive"],
+        on_response=lambda: None,
+    )
+
+
+def answered(kind: type[RequestResponseCycle], headers: Headers, status: int = 200, **other: Any) -> list[Any]:
+    """What went out, and what was raised."""
+
+    async def answer() -> list[Any]:
+        wire = Wire()
+        cycle = cycle_of(kind, wire, **other)
+        try:
+            await cycle.send({"type": "http.response.start", "status": status, "headers": headers})
+            await cycle.send({"type": "http.response.body", "body": b"{", "more_body": True})
+            await cycle.send({"type": "http.response.body", "body": b"}"})
+        except (RuntimeError, ValueError) as error:
+            return [*wire.said, str(error)]
+        return wire.said
+
+    return asyncio.run(answer())
+
+
+def same(headers: Headers, status: int = 200, **other: Any) -> list[Any]:
+    ours = answered(Cycle, headers, status, **other)
+    assert ours == answered(RequestResponseCycle, headers, status, **other)
+    return ours
+
+
+NAMES = st.sampled_from(
+    [b"x-a", b"X-Upper", b"connection", b"transfer-encoding", b"content-length", b"", b"a b", b"a:"]
+)
+VALUES = st.sampled_from(
+    [b"", b"2", b"3", b"-2", b"+2", b"close", b"chunked", b"a\tb", b"a\nb", b"\r\n", b"\0", b"\x7f", b"\xff"]
+)
+
+
+@given(
+    st.lists(st.tuples(NAMES | st.binary(max_size=3), VALUES | st.binary(max_size=3)), max_size=6),
+    st.sampled_from([200, 204, 304, 404]),
+    st.sampled_from(["POST", "HEAD"]),
+    st.booleans(),
+)
+def test_whatever_is_sent_is_sent_as_uvicorn_does(headers: Headers, status: int, method: str, keep_alive: bool) -> None:
+    same(headers, status, method=method, keep_alive=keep_alive)
+    same([*PLAIN, *headers], status, method=method, keep_alive=keep_alive)
+
+
+def test_a_plain_answer_is_written_here() -> None:
+    head = b"HTTP/1.1 200 OK\r\ndate: Sun, 22 Nov 2026 07:00:00 GMT\r\ncontent-type: application/json\r\n"
+    assert b"".join(same(PLAIN)) == head + b"x-cache: HIT-EXACT\r\ncontent-length: 2\r\n\r\n{}"
+    assert b"x-cache" in answer_heads._ordinary
+
+
+@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b=c", b"a\nb", b"a\rb", b"a\0b", b"\x1b[2J", b"\x7f"])
+def test_no_value_begins_another_header(value: bytes) -> None:
+    assert same([*PLAIN, (b"x-model", value)]) == ["Invalid HTTP header value."]
+
+
+def test_two_wrongs_do_not_make_up_for_each_other() -> None:
+    """Controls are counted: one too many in a value, one that is missing nowhere."""
+    assert same([(b"x-a", b"\r\n\r\n"), *PLAIN]) == ["Invalid HTTP header value."]
+    assert same([*PLAIN, (b"x-a\r\n", b"b")]) == ["Invalid HTTP header name."]
+
+
+def test_an_answer_without_a_length_is_chunked() -> None:
+    assert b"transfer-encoding: chunked\r\n" in b"".join(same(PLAIN[:2]))
+
+
+def test_a_body_that_is_longer_or_shorter_than_said_is_an_error() -> None:
+    assert same([*PLAIN[:2], (b"content-length", b"1")])[-1] == "Response content longer than Content-Length"
+    assert same([*PLAIN[:2], (b"content-length", b"3")])[-1] == "Response content shorter than Content-Length"
+
+
+def test_names_are_remembered_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer_heads, "_ordinary", set())
+    monkeypatch.setattr(answer_heads, "MOST_NAMES", 3)
+    for number in range(9):
+        same([*PLAIN, (b"x-%d" % number, b"")])
+    assert len(answer_heads._ordinary) == 3
+
+
+async def test_what_begins_with_a_body_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="Expected ASGI message"):
+        await cycle_of(Cycle, Wire()).send({"type": "http.response.body", "body": b""})
