@@ -19,6 +19,7 @@ import orjson
 import redis
 
 from gateway.cache.embedding import build
+from nexus import data_plane
 from nexus.bench import (
     commands,
     floors,
@@ -112,8 +113,8 @@ async def measure(options: Options, instance: Instance) -> None:
         key = await servers.tenant_key(environment, log)
         run = functools.partial(servers.running, environment=environment, log=log)
 
-        async def start(name: str, app: str, on: set[int]) -> Server:
-            return await up.enter_async_context(run(name, app, on=on))
+        async def start(name: str, app: str, on: set[int], http: str = installation.HTTP) -> Server:
+            return await up.enter_async_context(run(name, app, on=on, http=http))
 
         provider = await start("provider", "nexus.bench.provider:application", other_cores)
         url = f"http://127.0.0.1:{provider.port}/v1"
@@ -121,7 +122,7 @@ async def measure(options: Options, instance: Instance) -> None:
         environment[floors.PROVIDER_URL] = f"{url}/chat/completions"
         started = {
             "provider": provider,
-            "gateway": await start("gateway", "nexus.asgi:application", target_cores),
+            "gateway": await start("gateway", data_plane.APPLICATION, target_cores),
             "hit floor": await start("hit floor", "nexus.bench.floors:hit", target_cores),
             "proxy floor": await start("proxy floor", "nexus.bench.floors:proxy", target_cores),
         }
@@ -134,7 +135,8 @@ async def measure(options: Options, instance: Instance) -> None:
         bench = rounds.Bench(started, embedding, options.rounds, options.seconds)
         await print_table(options, bench, workload)
         if options.profile:
-            profiled = await start("profiled gateway", "nexus.bench.profiled:application", target_cores)
+            app = "nexus.bench.profiled:application"
+            profiled = await start("profiled gateway", app, target_cores, data_plane.HTTP)
             await print_profiles(options, profiled, workload)
         if options.soak:
             with step(f"Soak, {options.soak:,} requests"):

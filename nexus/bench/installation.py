@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 
-from nexus import stack
+from nexus import data_plane, stack
 from nexus.checks import hermetic
 from nexus.embedded import launched
 from nexus.instance import ROOT, Instance
@@ -23,9 +23,10 @@ from nexus.up import build_model, finish
 
 # Where others use the machine, too: what is skipped for want of time cannot be measured.
 PATIENCE = {"NEXUS_EMBEDDING_DEADLINE_MS": "5000", "NEXUS_REDIS_TIMEOUT_MS": "2000"}
-# As `nexus.stack` starts the gateway.
-SERVER = ["--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--no-access-log"]
-SERVER += ["--log-level", "warning"]
+# What nexus.data_plane tells uvicorn, too.
+SERVER = ["--loop", "uvloop", "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning"]
+# The protocol of other servers than the gateway; what wraps the gateway is given `data_plane.HTTP`.
+HTTP = "httptools"
 
 
 class Installation:
@@ -63,8 +64,7 @@ class Installation:
 
     def application(self, name: str, app: str, port: int, **more: str) -> Service:
         """Any ASGI application, such as a provider, in a process of its own."""
-        command = ["-m", "uvicorn", app, "--host", HOST, "--port", str(port), *SERVER]
-        return self.program(name, command, ready=lambda: accepts(port), **more)
+        return self.program(name, served(app, port), ready=lambda: accepts(port), **more)
 
     def program(
         self, name: str, arguments: list[str], *, ready: Callable[[], bool] = lambda: True, **more: str
@@ -97,6 +97,14 @@ async def running(
         yield made
     finally:
         await supervisor.stop()
+
+
+def served(app: str, port: int, http: str = HTTP) -> list[str]:
+    """What Python is told to serve `app`: the gateway as everywhere, others by the same server."""
+    where = ["--host", HOST, "--port", str(port)]
+    if app == data_plane.APPLICATION:
+        return ["-m", "nexus.serve", "gateway", *where]
+    return ["-m", "uvicorn", app, *where, "--http", http, *SERVER]
 
 
 def accepts(port: int) -> bool:

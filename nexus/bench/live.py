@@ -20,6 +20,7 @@ import django
 import orjson
 import psutil
 
+from nexus import data_plane
 from nexus.bench import installation, load, questions, servers
 from nexus.bench.live_pages import Page, lags_s
 from nexus.bench.servers import Server
@@ -70,7 +71,7 @@ async def run(instance: Instance) -> bool:
         os.environ |= environment
         django.setup()
         own, other = await asyncio.to_thread(_make, "own", PAGES), await asyncio.to_thread(_make, "other", 1)
-        gateway = servers.running("gateway", "nexus.asgi:application", environment, log, on=target_cores)
+        gateway = servers.running("gateway", data_plane.APPLICATION, environment, log, on=target_cores)
         async with gateway as server, _worker(environment, log):
             with step("Filling the cache"):
                 for workspace in (own, other):

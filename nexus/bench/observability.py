@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from nexus import data_plane
 from nexus.bench import installation, load, servers
 from nexus.bench.provider import body_of
 from nexus.bench.servers import Server
@@ -61,8 +62,9 @@ async def run(instance: Instance, wanted: Wanted) -> bool:
         gateways = {}
         for name, settings in VARIANTS.items():
             traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.port}"} if "traced" in name else {}
-            app = "nexus.asgi:application"
-            gateways[name] = await start(f"gateway with {name}", app, target_cores, {**settings, **traced})
+            gateways[name] = await start(
+                f"gateway with {name}", data_plane.APPLICATION, target_cores, {**settings, **traced}
+            )
         workload = Workload(key)
         with step("Filling the cache"):
             await workload.fill(gateways["nothing"].port)

@@ -20,6 +20,7 @@ import psutil
 
 from gateway.cache.embedding import build
 from gateway.cache.embedding.minilm import MiniLM
+from nexus import data_plane
 from nexus.bench import installation, load, servers
 from nexus.bench.servers import Server
 from nexus.instance import Instance, processes_in
@@ -90,7 +91,8 @@ async def run(instance: Instance, records: int) -> bool:
         os.environ |= environment
         django.setup()
         pages = await asyncio.to_thread(fill, records, Path(environment["NEXUS_MODEL_DIR"]))
-        gateway = servers.running("gateway", "nexus.bench.pages_counted:application", environment, log, target_cores)
+        app = "nexus.bench.pages_counted:application"
+        gateway = servers.running("gateway", app, environment, log, target_cores, data_plane.HTTP)
         async with gateway as server:
             await _ready(server)
             return await asyncio.to_thread(measure, server.port, pages, instance.var / "postgres")

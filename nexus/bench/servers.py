@@ -12,15 +12,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus.bench.installation import SERVER
+from nexus.bench.installation import HTTP, served
 from nexus.embedded import launched
 from nexus.instance import ROOT
 from nexus.ports import free_port
 from nexus.preflight import Trouble
 
 START_S, STOP_S = 60, 60
-# What nexus.data_plane sets beside what the floors have, too.
-GATEWAY = ["--http", "nexus.bounded_http:BoundedHttp", "--no-proxy-headers", "--no-server-header"]
 _TENANT = """
 import django; django.setup()
 from billing import subscriptions
@@ -44,11 +42,12 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 @contextlib.asynccontextmanager
-async def running(name: str, app: str, environment: dict[str, str], log: Path, on: set[int]) -> AsyncIterator[Server]:
-    """One uvicorn process, ready when it accepts connections."""
+async def running(
+    name: str, app: str, environment: dict[str, str], log: Path, on: set[int], http: str = HTTP
+) -> AsyncIterator[Server]:
+    """One process, ready when it accepts connections."""
     port = free_port()
-    own = GATEWAY if "gateway" in name else []
-    program = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *SERVER, *own]
+    program = [sys.executable, *served(app, port, http)]
     with log.open("ab") as out:
         argv = launched(program, signal.SIGTERM).argv
         process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=out, stderr=out)
