@@ -403,3 +403,23 @@ def test_more_abandoned_events_than_one_batch_are_all_found(alice: Workspace, cl
     drain_usage()
     assert sums_of(alice)["ledger"][0] == 3 * drain.BATCH
     assert is_empty(client, stream)
+
+
+def test_what_comes_meanwhile_is_left_to_the_next_pass_unless_it_is_much(
+    alice: Workspace, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = stream_of(alice)
+    rounds: list[int] = []
+    coming = [drain.FEW, 1, 1]
+
+    def book(tenant: Any, events: Any) -> Any:
+        rounds.append(len(events))
+        send(stream, *(miss(alice) for _ in range(coming[len(rounds)])))
+        return booking_itself(tenant, events)
+
+    booking_itself = booking.book
+    monkeypatch.setattr(booking, "book", book)
+    send(stream, *(miss(alice) for _ in range(coming[0])))
+    drain.Drain(client, [stream]).run()
+    assert rounds == [drain.FEW, 1]
+    assert len(records_of(alice)) == drain.FEW + 1
