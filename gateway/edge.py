@@ -21,6 +21,7 @@ from gateway.runtime import Gateway
 from gateway.types import Reply
 from gateway.urls import EDGE_PATHS
 from tenants import trace_export, tracing, visits
+from tenants.asgi import WHOLE
 from tenants.visits import Visit
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class Edge:
             return self._until_left(self._pass_on, scope, headers, receive, send)
         if path in HEALTH:
             visit.route = path
-            return self._health(path, visit, send)
+            return self._health(scope, visit, send)
         if path == scrape.PATH:
             visit.route = path
             return self._scraped(scope, visit, send)
@@ -83,7 +84,7 @@ class Edge:
 
     async def _scraped(self, scope: Scope, visit: Visit, send: Send) -> None:
         # A page that grows with the processes: not on the loop that answers the others.
-        await send_reply(await asyncio.to_thread(scrape.answer, scope), visit, send)
+        await send_reply(await asyncio.to_thread(scrape.answer, scope), scope, visit, send)
 
     async def _until_left(self, serve: Serve, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Sends the reply, or the error; ends early when the client leaves."""
@@ -100,7 +101,7 @@ class Edge:
                 logger.exception("request %s failed at the edge", visit.request_id)
                 failure = GatewayError("The gateway failed on this request; its log has the request id.")
                 reply = _refusal(scope, visit, failure)
-            await send_reply(reply, visit, send)
+            await send_reply(reply, scope, visit, send)
         except asyncio.CancelledError:
             # Its call goes on, or is stopped, and is settled in a task of its own.
             visit.client_left = True
@@ -151,12 +152,12 @@ class Edge:
         self._gateway = await runtime.current()
         return self._gateway
 
-    async def _health(self, path: str, visit: Visit, send: Send) -> None:
+    async def _health(self, scope: Scope, visit: Visit, send: Send) -> None:
         """`/readyz` asks no other part: who restarts all gateways because Redis is away makes it worse."""
         ready = self._gateway is not None and self._gateway.ready and not self._stopping
-        status = 200 if ready or path != "/readyz" else 503
+        status = 200 if ready or scope["path"] != "/readyz" else 503
         body = orjson.dumps({"status": "ok" if status == 200 else "not ready"})
-        await send_reply(Reply(status, [(b"content-type", b"application/json")], body), visit, send)
+        await send_reply(Reply(status, [(b"content-type", b"application/json")], body), scope, visit, send)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -187,10 +188,13 @@ def _refusal(scope: Scope, visit: Visit, error: GatewayError) -> Reply:
     return answers.refusal(error, view.dialect if view else passthrough.Dialect, visit.request_id)
 
 
-async def send_reply(reply: Reply, visit: Visit, send: Send) -> None:
+async def send_reply(reply: Reply, scope: Scope, visit: Visit, send: Send) -> None:
     visit.status = reply.status
     if isinstance(reply.body, bytes):
         visit.bytes_sent = len(reply.body)
+        if WHOLE in scope.get("extensions", ()):
+            await send({"type": WHOLE, "status": reply.status, "headers": reply.headers, "body": reply.body})
+            return
         headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})

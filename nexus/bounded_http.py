@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from nexus.answer_heads import Cycle
 from nexus.one_write import OneWrite
+from tenants.asgi import WHOLE
 
 # nginx allows 4 headers of 8 KiB and a line of as much.
 MAX_HEAD_BYTES = 64 * 1024
@@ -32,6 +33,7 @@ _WORDS = {
 _VERSIONS = frozenset({"1.1", "1.0"})
 # More hosts than any head has room for.
 _ODD = -MAX_HEAD_BYTES
+_EXTENSIONS: dict[str, dict[object, object]] = {WHOLE: {}}
 # Named, since `super()` costs each request a tenth of a microsecond a time.
 _BASE = HttpToolsProtocol
 
@@ -134,6 +136,7 @@ class BoundedHttp(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # uvicorn makes them, and has no place to name another class.
         cycle.__class__ = Cycle
+        cycle.scope["extensions"] = _EXTENSIONS
         _BASE._start_asgi_task(self, cycle, app)
 
     def on_body(self, body: bytes) -> None:

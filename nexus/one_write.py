@@ -36,6 +36,15 @@ class OneWrite:
         else:
             self.transport.write(block)
 
+    def write_whole(self, head: bytes, body: bytes) -> None:
+        """An answer, after what still waits."""
+        self.flush()
+        if len(body) <= MOST_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.write(head)
+            self.transport.write(body)
+
     def flush(self) -> None:
         """Sends the head, if it still waits."""
         if self._head:

@@ -17,6 +17,10 @@ class Wire:
     def write(self, block: bytes) -> None:
         self.said.append(block)
 
+    @property
+    def sent(self) -> bytes:
+        return b"".join(block for block in self.said if block != "closed")
+
     def close(self) -> None:
         self.said.append("closed")
 
@@ -79,3 +83,10 @@ async def test_a_long_body_is_not_copied_behind_its_head() -> None:
     transport.write(body)
     await asyncio.sleep(0)
     assert wire.said == [b"HTTP/1.1 200 OK\r\n\r\n", body]
+
+
+async def test_a_whole_answer_comes_after_what_waits_and_waits_for_nothing() -> None:
+    wire, transport = joined()
+    transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    transport.write_whole(b"HTTP/1.1 200 OK\r\n\r\n", b"body")
+    assert wire.said == [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nbody"]
