@@ -63,7 +63,8 @@ class Cycle(RequestResponseCycle):
                 self.message_event.set()
                 self.on_response()
                 return
-        await _send(self, {"type": START, "status": message["status"], "headers": headers})
+        begun: Any = {"type": START, "status": message["status"], "headers": headers}
+        await _send(self, begun)
         await _send(self, {"type": "http.response.body", "body": body})
 
     def _is_ordinary(self) -> bool:
