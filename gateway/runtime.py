@@ -37,6 +37,7 @@ from gateway.setups import Setups
 from gateway.slots import Slots
 from tenants import keyspace, known_tokens, principal
 from tenants.db import check_lane, make_bus, make_lane, make_pool
+from tenants.network import allowed
 from tenants.principal import Directory, Principal
 from tenants.wrong_keys import Guesses
 
@@ -95,13 +96,12 @@ class Gateway:
         """
         await check_lane(self.lane)
         timeout_s = settings.FIRST_BYTE_TIMEOUT_S
-        session = network.make_session(read_timeout_s=timeout_s, only_public=False)
-        public = None
-        if not settings.PRIVATE_PROVIDERS:
-            public = network.make_session(read_timeout_s=timeout_s, only_public=True)
-        self._sessions = [one for one in (session, public) if one is not None]
-        self.http = Http(session, first_byte_timeout_s=timeout_s, public=public)
-        self.providers.update(make_providers(session, public))
+        may_be_called = allowed(private=settings.PRIVATE_PROVIDERS)
+        session = network.make_session(read_timeout_s=timeout_s)
+        theirs = network.make_session(read_timeout_s=timeout_s, allowed=may_be_called)
+        self._sessions = [session, theirs]
+        self.http = Http(session, first_byte_timeout_s=timeout_s, theirs=theirs, allowed=may_be_called)
+        self.providers.update(make_providers(session, theirs))
         await self.pool.open()
         if settings.CROSS_ENCODER_DIR:
             from gateway.cache.cross_encoder import CrossEncoder
@@ -207,9 +207,15 @@ class Gateway:
 _RELOADS = {"prices": Gateway._load_prices, "platform": Gateway._load_platform_limits}
 
 
-def make_providers(session: aiohttp.ClientSession, public: aiohttp.ClientSession | None = None) -> dict[str, Provider]:
-    """By kind (gateway.models.Provider.Kind). Tenants' own are called through `public`."""
-    http = functools.partial(Http, session, first_byte_timeout_s=settings.FIRST_BYTE_TIMEOUT_S, public=public)
+def make_providers(session: aiohttp.ClientSession, theirs: aiohttp.ClientSession | None = None) -> dict[str, Provider]:
+    """By kind (gateway.models.Provider.Kind). Tenants' own are called through `theirs`."""
+    http = functools.partial(
+        Http,
+        session,
+        first_byte_timeout_s=settings.FIRST_BYTE_TIMEOUT_S,
+        theirs=theirs,
+        allowed=allowed(private=settings.PRIVATE_PROVIDERS),
+    )
     return {
         **dict.fromkeys(VENDORS, OpenAI(http())),
         "anthropic": anthropic.Anthropic(http(read_error=anthropic.read_error)),

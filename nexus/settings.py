@@ -188,7 +188,9 @@ DEFAULT_MODEL = env.text("NEXUS_DEFAULT_MODEL", "gpt-4o-mini", "Model of simple 
 AUTO_SIMPLE_MODEL = env.text("NEXUS_AUTO_SIMPLE_MODEL", "gpt-4o-mini", "Where “auto” sends simple requests.")
 AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “auto” sends complex requests.")
 PRIVATE_PROVIDERS = env.flag(
-    "NEXUS_PRIVATE_PROVIDERS", False, "Let tenants name providers at private addresses, such as localhost, without TLS."
+    "NEXUS_PRIVATE_PROVIDERS",
+    False,
+    "Let tenants name providers at private addresses, such as localhost, without TLS; a cloud's metadata service never.",
 )
 PRIVATE_WEBHOOKS = env.flag(
     "NEXUS_PRIVATE_WEBHOOKS", False, "Let tenants name webhook endpoints at private addresses, and without TLS."

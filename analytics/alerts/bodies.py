@@ -16,7 +16,7 @@ from analytics.alerts.models import URL_LENGTH
 from tenants.bodies import Body
 from tenants.management_views import printable
 from tenants.models import Role
-from tenants.network import PrivateAddress, check_now, host_of
+from tenants.network import NEVER, PrivateAddress, allowed, check_now, host_of
 from tenants.writing import exact
 
 MAX_PERCENTS = 10
@@ -117,10 +117,10 @@ def _check_url(url: str) -> None:
         raise serializers.ValidationError(gettext("It must hold no user or password; what is posted is signed."))
     if "#" in url:
         raise serializers.ValidationError(gettext("It must have no fragment."))
-    if settings.PRIVATE_WEBHOOKS:
-        return
     try:
-        check_now(url)
+        check_now(url, allowed(private=settings.PRIVATE_WEBHOOKS))
     except PrivateAddress as error:
+        if settings.PRIVATE_WEBHOOKS:
+            raise serializers.ValidationError(NEVER) from None
         text = gettext("%(why)s; webhooks are posted to public addresses only.")
         raise serializers.ValidationError(text % {"why": error}) from None

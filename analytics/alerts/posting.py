@@ -17,7 +17,7 @@ from django.utils.translation import gettext_noop
 
 from analytics.alerts.models import RESPONSE_LENGTH
 from tenants import kept
-from tenants.network import PrivateAddress, PublicResolver, check_literal
+from tenants.network import CheckingResolver, PrivateAddress, allowed, check_literal
 
 CONNECT_S, TOTAL_S = 5.0, 15.0
 READ_BYTES = 64 * 1024
@@ -60,10 +60,9 @@ def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
 
 
 async def _post(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str, float]:
-    resolver: aiohttp.abc.AbstractResolver = aiohttp.ThreadedResolver()
-    if not settings.PRIVATE_WEBHOOKS:
-        check_literal(url)
-        resolver = PublicResolver(resolver)
+    may_be_called = allowed(private=settings.PRIVATE_WEBHOOKS)
+    check_literal(url, may_be_called)
+    resolver = CheckingResolver(aiohttp.ThreadedResolver(), may_be_called)
     sent = {**headers, "Content-Type": "application/json", "User-Agent": "NexusGateway-Webhooks/1.0"}
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=resolver, force_close=True),

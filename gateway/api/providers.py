@@ -19,7 +19,7 @@ from tenants.audit import By
 from tenants.bodies import Body, Number
 from tenants.management_views import Conflict, ManagementView, changing, listed, missing, printable, read
 from tenants.models import Tenant
-from tenants.network import PrivateAddress, check_literal
+from tenants.network import NEVER, PrivateAddress, allowed, check_literal
 from tenants.roles import Action
 
 MAX_PROVIDERS = 100
@@ -119,15 +119,15 @@ def _check_url(url: str) -> None:
         raise serializers.ValidationError(gettext("It must hold no user or password; send the key as `api_key`."))
     if "?" in url or "#" in url:
         raise serializers.ValidationError(gettext("It must have neither a query nor a fragment."))
-    if settings.PRIVATE_PROVIDERS:
-        return
     try:
-        check_literal(url)
+        check_literal(url, allowed(private=settings.PRIVATE_PROVIDERS))
     except PrivateAddress as error:
+        if settings.PRIVATE_PROVIDERS:
+            raise serializers.ValidationError(NEVER) from None
         raise serializers.ValidationError(
             gettext("%(why)s; providers are called at public addresses only.") % {"why": error}
         ) from None
-    if parts.scheme != "https":
+    if parts.scheme != "https" and not settings.PRIVATE_PROVIDERS:
         raise serializers.ValidationError(
             gettext("It must begin with https: else whoever is on the way reads the key and what is asked.")
         )

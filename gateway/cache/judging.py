@@ -30,6 +30,7 @@ from gateway.setups import provider_of
 from gateway.types import ProviderConfig
 from tenants.db import schema_of
 from tenants.models import Tenant
+from tenants.network import allowed
 
 logger = logging.getLogger(__name__)
 
@@ -111,12 +112,12 @@ def judge_some(tenant: Tenant) -> int:
 
 async def _session() -> aiohttp.ClientSession:
     """Made in the loop that it is used in."""
-    return network.make_session(read_timeout_s=judge.TIMEOUT_S, only_public=not settings.PRIVATE_PROVIDERS)
+    may_be_called = allowed(private=settings.PRIVATE_PROVIDERS)
+    return network.make_session(read_timeout_s=judge.TIMEOUT_S, allowed=may_be_called)
 
 
 def _judge_in_turn(runner: asyncio.Runner, session: aiohttp.ClientSession, appointed: Judge, row: CacheSettings) -> int:
-    public = None if settings.PRIVATE_PROVIDERS else session
-    provider = make_providers(session, public)[appointed.candidate.provider.kind]
+    provider = make_providers(session, session)[appointed.candidate.provider.kind]
     judged, until = 0, time.monotonic() + BATCH_S
     while judged < BATCH and time.monotonic() < until and spent(timezone.now()).allows(row):
         with transaction.atomic():

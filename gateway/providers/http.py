@@ -15,7 +15,7 @@ import orjson
 from gateway.errors import ProviderError, ProviderFailed, ProviderRefused, ProviderTimedOut, Untranslatable
 from gateway.types import ProviderConfig
 from tenants import tracing
-from tenants.network import PrivateAddress, check_literal
+from tenants.network import Allowed, PrivateAddress, check_literal, is_public
 
 # A line of a stream: the longest are tool arguments or base64 audio.
 MAX_LINE_BYTES = 8 * 1024 * 1024
@@ -61,7 +61,9 @@ class _Faults:
 
 
 class Http:
-    """`read_error` tells what an API's refusals look like. Tenants' own providers are called through `public`."""
+    """`read_error` tells what an API's refusals look like. Tenants' own providers are called through `theirs`, at
+    addresses that are `allowed`.
+    """
 
     def __init__(
         self,
@@ -69,10 +71,12 @@ class Http:
         *,
         first_byte_timeout_s: float,
         read_error: ReadError = openai_error,
-        public: aiohttp.ClientSession | None = None,
+        theirs: aiohttp.ClientSession | None = None,
+        allowed: Allowed = is_public,
     ) -> None:
         self._session = session
-        self._public = public
+        self._theirs = theirs
+        self._allowed = allowed
         self._first_byte_timeout_s = first_byte_timeout_s
         # Then each call is spared a timer of its own.
         self._session_times_out = session.timeout.sock_read == first_byte_timeout_s
@@ -132,10 +136,10 @@ class Http:
 
     def session_for(self, config: ProviderConfig, url: str) -> aiohttp.ClientSession:
         """Raises PrivateAddress."""
-        if self._public is None or not config.owner:
+        if self._theirs is None or not config.owner:
             return self._session
-        check_literal(url)
-        return self._public
+        check_literal(url, self._allowed)
+        return self._theirs
 
     async def refusal(self, response: aiohttp.ClientResponse, config: ProviderConfig) -> ProviderError:
         raw = await response.content.read(64 * 1024)

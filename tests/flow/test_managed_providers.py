@@ -140,7 +140,10 @@ def test_a_private_address_is_refused_at_once_unless_allowed(admin: Workspace, s
     message = refused(call(admin, "POST", "/api/providers", provider_of(base_url=url)), 400, "base_url")
     assert "public" in message
     settings.PRIVATE_PROVIDERS = True
-    made(admin, "/api/providers", provider_of(base_url=url))
+    if "169.254" in url:
+        assert "metadata" in refused(call(admin, "POST", "/api/providers", provider_of(base_url=url)), 400, "base_url")
+    else:
+        made(admin, "/api/providers", provider_of(base_url=url))
 
 
 def test_what_is_sent_to_a_public_address_is_encrypted(admin: Workspace, settings: Any) -> None:

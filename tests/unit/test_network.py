@@ -26,6 +26,26 @@ def test_private_ones_are_not_public(address: str) -> None:
     assert not network.is_public(address)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fe80::1%eth0",
+        "fd00:ec2::254", "fd20:ce::254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
+        "::a9fe:a9fe", "::ffff:0:a9fe:a9fe", "64:ff9b:1::a9fe:a9fe",
+    ],
+)  # fmt: skip
+def test_where_a_cloud_tells_secrets_is_never_called(address: str) -> None:
+    assert not network.allowed(private=True)(address)
+    assert not network.allowed(private=False)(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.1.2.3", "192.168.1.1", "::1", "fd12::1", "8.8.8.8", "::ffff:10.0.0.1"]
+)
+def test_other_private_ones_may_be_called_where_an_operator_lets_them(address: str) -> None:
+    assert network.allowed(private=True)(address)
+
+
 @pytest.mark.parametrize("address", ["8.8.8.8", "104.18.6.192", "2606:4700::6812:6c0", "64:ff9b::808:808"])
 def test_public_ones_are(address: str) -> None:
     assert network.is_public(address)
@@ -62,10 +82,10 @@ class Names(AbstractResolver):
 
 
 async def test_a_name_is_called_at_its_public_addresses_only() -> None:
-    found = await network.PublicResolver(Names("10.0.0.1", "8.8.8.8")).resolve("mixed.example")
+    found = await network.CheckingResolver(Names("10.0.0.1", "8.8.8.8"), network.is_public).resolve("mixed.example")
     assert [result["host"] for result in found] == ["8.8.8.8"]
     with pytest.raises(network.PrivateAddress):
-        await network.PublicResolver(Names("10.0.0.1")).resolve("inner.example")
+        await network.CheckingResolver(Names("10.0.0.1"), network.is_public).resolve("inner.example")
 
 
 def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:

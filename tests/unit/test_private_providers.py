@@ -17,7 +17,7 @@ from gateway.errors import ProviderFailed
 from gateway.providers import network
 from gateway.providers.http import Http
 from gateway.types import ProviderConfig
-from tenants.network import PublicResolver
+from tenants.network import CheckingResolver, is_public
 
 # Spellings of 127.0.0.1 and of other names for this machine, as browsers, libc and IDNA read them.
 HERE = [
@@ -73,10 +73,10 @@ async def listening() -> AsyncIterator[Listener]:
 @contextlib.asynccontextmanager
 async def calling() -> AsyncIterator[Http]:
     """As tenants' providers are called."""
-    plain = network.make_session(read_timeout_s=5, only_public=False)
-    public = network.make_session(read_timeout_s=5, only_public=True)
+    plain = network.make_session(read_timeout_s=5)
+    public = network.make_session(read_timeout_s=5, allowed=is_public)
     async with plain, public:
-        yield Http(plain, first_byte_timeout_s=5, public=public)
+        yield Http(plain, first_byte_timeout_s=5, theirs=public)
 
 
 def of_tenant(base_url: str) -> ProviderConfig:
@@ -115,7 +115,7 @@ async def test_the_check_is_not_fooled_by_a_name_that_changes_its_address() -> N
     """What was checked is what is called: nobody looks the name up a second time."""
     async with listening() as listener:
         names = Names("8.8.8.8", "127.0.0.1")
-        connector = aiohttp.TCPConnector(resolver=PublicResolver(names), use_dns_cache=False)
+        connector = aiohttp.TCPConnector(resolver=CheckingResolver(names, is_public), use_dns_cache=False)
         async with aiohttp.ClientSession(connector=connector) as session:
             found = await connector._resolve_host("rebinding.example", listener.port)
             assert [each["host"] for each in found] == ["8.8.8.8"] and names.asked == 1
