@@ -190,7 +190,7 @@ AUTO_COMPLEX_MODEL = env.text("NEXUS_AUTO_COMPLEX_MODEL", "gpt-4o", "Where “au
 PRIVATE_PROVIDERS = env.flag(
     "NEXUS_PRIVATE_PROVIDERS",
     False,
-    "Let tenants name providers at private addresses, such as localhost, without TLS; a cloud's metadata service never.",
+    "Let tenants name providers at private addresses, as localhost, without TLS; a cloud's metadata service never.",
 )
 PRIVATE_WEBHOOKS = env.flag(
     "NEXUS_PRIVATE_WEBHOOKS", False, "Let tenants name webhook endpoints at private addresses, and without TLS."
