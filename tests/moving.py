@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import urllib.parse
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from cryptography.fernet import Fernet
 
 from nexus import postgres_tools
 from tests import servers
+from tests.own_redis import OwnRedis
 
 ROOT = servers.ROOT
 
@@ -56,17 +58,25 @@ class Elsewhere(NamedTuple):
         return servers.gateway(**{name: self.environment[name] for name in _OWN})
 
 
-_OWN = ("DATABASE_URL", "REDIS_URL", "NEXUS_ENCRYPTION_KEYS", "NEXUS_SECRET_KEY")
+_OWN = ("DATABASE_URL", "REDIS_URL", "NEXUS_SPOOL_DIR", "NEXUS_ENCRYPTION_KEYS", "NEXUS_SECRET_KEY")
 
 
 @contextlib.contextmanager
 def elsewhere() -> Iterator[Elsewhere]:
+    """All of them have a workspace number 1: what one leaves in a shared Redis or spool would be the next one's."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(OwnRedis(Path(folder) / "redis")) as redis:
+        own = {"REDIS_URL": redis.url, "NEXUS_SPOOL_DIR": str(Path(folder) / "spool")}
+        with _database(own) as there:
+            yield there
+
+
+@contextlib.contextmanager
+def _database(own: dict[str, str]) -> Iterator[Elsewhere]:
     parts = urllib.parse.urlsplit(os.environ["DATABASE_URL"])
     name = f"elsewhere_{uuid.uuid4().hex[:8]}"
     database = urllib.parse.urlunsplit(parts._replace(path=f"/{name}"))
-    own = {
+    own |= {
         "DATABASE_URL": database,
-        "REDIS_URL": _another_of(os.environ["REDIS_URL"]),
         "NEXUS_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "NEXUS_SECRET_KEY": "elsewhere " * 8,
     }
@@ -95,13 +105,6 @@ def _build_as_here(there: Elsewhere) -> None:
         with there.connected() as other:
             for (extension,) in extensions:
                 other.execute(f'CREATE EXTENSION IF NOT EXISTS "{extension}" SCHEMA public')
-
-
-def _another_of(redis_url: str) -> str:
-    """Another database of the same server."""
-    if "db=0" in redis_url:
-        return redis_url.replace("db=0", "db=7")
-    return urllib.parse.urlunsplit(urllib.parse.urlsplit(redis_url)._replace(path="/7"))
 
 
 def middle_of(file: Path, part: str) -> int:

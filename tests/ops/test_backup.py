@@ -72,6 +72,7 @@ def fresh(source: Source, tmp_path: Path) -> Iterator[Fresh]:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     redis = OwnRedis(tmp_path / "redis")
     own = {"DATABASE_URL": urllib.parse.urlunsplit(parts._replace(path=f"/{name}")), "REDIS_URL": redis.url}
+    own["NEXUS_SPOOL_DIR"] = str(tmp_path / "spool")
     yield {**source.there.environment, **own}
     redis.close()
     with psycopg.connect(source.there.database, autocommit=True) as connection:
