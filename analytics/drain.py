@@ -72,8 +72,6 @@ class Drain:
         written, until = 0, time.monotonic() + pass_s
         while time.monotonic() < until:
             taken, deliveries = self._take()
-            if not taken:
-                break
             groups = _by_tenant(deliveries)
             tenants = Tenant.objects.in_bulk(groups)
             booked = {
