@@ -35,7 +35,7 @@ TOKEN = "a-token-for-the-scraper"
 MODEL = "gpt-4o-mini"
 PATIENCE_S = 90
 # No package of Python's brings a Prometheus, and bin/test asks for none: where the machine has one, it is tried.
-pytestmark = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(  # Debian's: bin/test installs nothing as root.
     not (shutil.which("prometheus") and shutil.which("promtool")), reason="prometheus and promtool are not installed"
 )
 

@@ -22,7 +22,7 @@ from nexus.ports import free_port
 from tests import servers
 
 # bin/test asks for no nginx: where the machine has one, the configuration is tried in it.
-pytestmark = pytest.mark.skipif(
+pytestmark = pytest.mark.skipif(  # Debian's: bin/test installs nothing as root.
     front.nginx() is None, reason="nginx is missing; on Debian: apt-get install nginx-light"
 )
 
